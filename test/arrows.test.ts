@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Files that belong to nobody above: what they import must be in their own list. */
+const LAYERS: [string, string[]][] = [
+  ['edge/errors.ts', []],
+  ['edge/version.ts', []],
+  ['edge/wire/', ['edge/errors.ts', 'edge/wire/']],
+  ['edge/config.ts', ['edge/errors.ts']],
+  ['edge/keystore.ts', ['edge/errors.ts']],
+  ['edge/tokens.ts', ['edge/errors.ts']],
+  ['edge/identity.ts', ['edge/errors.ts', 'edge/wire/', 'edge/config.ts', 'edge/keystore.ts', 'edge/tokens.ts']],
+  ['edge/store/', ['edge/errors.ts', 'edge/wire/', 'edge/store/']],
+  ['edge/log/', ['edge/errors.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
+  // Siblings never import each other: gateway.ts hands functions in.
+  ...['intake', 'chain', 'api'].map((part): [string, string[]] => [
+    `edge/${part}/`,
+    ['edge/errors.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/tokens.ts', `edge/${part}/`],
+  ]),
+  // An auditor's tool: it reads the chain and proofs, and nothing that belongs to a running gateway.
+  ['edge/verify.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/chain/contract.ts', 'edge/chain/rpc.ts']],
+  ['edge/metrics.ts', ['edge/api/', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
+  ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
+  ['edge/gateway.ts', ['edge/']],
+  ['edge/commands/', ['edge/']],
+  ['edge/main.ts', ['edge/commands/index.ts']],
+  ['firmware-sim/', ['firmware-sim/', 'edge/wire/', 'edge/errors.ts']],
+];
+
+/** A package that only one place may import, because everything particular to it is there. */
+const SOLE_IMPORTERS: Record<string, string> = {
+  'better-sqlite3': 'edge/store/',
+  aedes: 'edge/intake/mqtt.ts',
+  fastify: 'edge/api/',
+  viem: 'edge/chain/',
+  serialport: 'edge/intake/serial/',
+};
+/** Types and addresses of viem are spoken by those who hand keys and addresses on. */
+const ALSO: Record<string, string[]> = {
+  viem: ['edge/gateway.ts', 'edge/verify.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
+};
+
+function* sources(folder: string): Generator<string> {
+  for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* sources(path);
+    else if (entry.name.endsWith('.ts')) yield path;
+  }
+}
+
+const IMPORT = /(?:\bfrom\s+|\bimport\s*\(\s*|\bimport\s+)'([^']+)'/g;
+const importsOf = (file: string): string[] =>
+  [...readFileSync(join(ROOT, file), 'utf8').matchAll(IMPORT)].map((m) => m[1] as string);
+const within = (file: string, place: string): boolean =>
+  place.endsWith('/') ? file.startsWith(place) : file === place;
+
+describe('imports point one way', () => {
+  const files = [...sources('edge'), ...sources('firmware-sim')];
+
+  it('every source file has its place in the layers', () => {
+    expect(files.filter((file) => !LAYERS.some(([place]) => within(file, place)))).toEqual([]);
+  });
+
+  it('no file imports what is above or beside its layer', () => {
+    const wrong: string[] = [];
+    for (const file of files) {
+      const allowed = LAYERS.find(([place]) => within(file, place))?.[1] ?? [];
+      for (const target of importsOf(file)) {
+        if (!target.startsWith('.') || !target.endsWith('.ts')) continue;
+        const path = relative(ROOT, normalize(join(ROOT, dirname(file), target)));
+        if (!allowed.some((place) => within(path, place))) wrong.push(`${file} -> ${path}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('what is particular to a package stays in one place', () => {
+    const wrong: string[] = [];
+    for (const file of files.filter((f) => f.startsWith('edge/')))
+      for (const target of importsOf(file))
+        for (const [name, place] of Object.entries(SOLE_IMPORTERS))
+          if ((target === name || target.startsWith(`${name}/`)) && !within(file, place) && !ALSO[name]?.includes(file))
+            wrong.push(`${file} -> ${target}`);
+    expect(wrong).toEqual([]);
+  });
+});
