@@ -1,0 +1,319 @@
+/**
+ * Every error the gateway can name, in one table. Codes are stable and never reused: devices,
+ * dashboards and runbooks key on them.
+ *
+ * `status`  HTTP status of the problem document (RFC 9457).
+ * `act`     refuse: this input is bad, sending it again cannot help;
+ *           retry: the input may be fine, try later;
+ *           fatal: the gateway cannot run like this.
+ * `title`   what was wrong, without the particulars.
+ * `todo`    what the reader should do about it.
+ */
+type Row = { status: number; act: 'refuse' | 'retry' | 'fatal'; title: string; todo: string };
+
+const table = {
+  // --- envelopes: the reasons for which one lies in quarantine -------------------------------
+  ENVELOPE_TOO_LARGE: {
+    status: 413,
+    act: 'refuse',
+    title: 'The envelope is larger than 65,535 bytes',
+    todo: 'Put fewer records into one pack.',
+  },
+  CBOR_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The bytes are not deterministic CBOR',
+    todo: 'Encode by RFC 8949 section 4.2.1: shortest forms, definite lengths, sorted keys, no tags but 18.',
+  },
+  ENVELOPE_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The bytes are not an envelope',
+    todo: 'Send a tagged COSE_Sign1 with the protected headers alg, content format 112 and CWT claims iss, sub, iat, cti.',
+  },
+  SENML_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The payload is not a SenML pack',
+    todo: 'Send an array of records as RFC 8428 has them, with resolved names and one value each.',
+  },
+  PROFILE_MISMATCH: {
+    status: 422,
+    act: 'refuse',
+    title: 'The pack does not fit the profile of the device',
+    todo: "Put the billed register first, in Wh, as an unsigned integer; compare with the device's kind.",
+  },
+  DID_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The DID is not a usable did:key',
+    todo: 'Use did:key with an Ed25519 key (z6Mk...) in its canonical form and of prime order.',
+  },
+  ALG_MISMATCH: {
+    status: 400,
+    act: 'refuse',
+    title: "The signature algorithm does not fit the device's key",
+    todo: 'Use alg -19 (Ed25519, RFC 9864) or -8 (EdDSA) with an Ed25519 key.',
+  },
+  SIGNATURE_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The signature does not verify',
+    todo: 'Sign the Sig_structure of RFC 9052 section 4.4 with the key that the DID names.',
+  },
+  DEVICE_UNKNOWN: {
+    status: 404,
+    act: 'refuse',
+    title: 'The device is not enrolled here',
+    todo: 'Enrol it: sejong-edge enroll, or POST /devices.',
+  },
+  DEVICE_INACTIVE: {
+    status: 403,
+    act: 'refuse',
+    title: 'The device may not speak now',
+    todo: 'An operator can resume a suspended device; a revoked or replaced one stays silent.',
+  },
+  ISSUER_MISMATCH: {
+    status: 403,
+    act: 'refuse',
+    title: 'The envelope is not from the device whose topic it came on',
+    todo: 'Publish below up/{did}/ with the DID that signed (iss).',
+  },
+  SUBJECT_MISMATCH: {
+    status: 422,
+    act: 'refuse',
+    title: 'The envelope measures something else than the device is enrolled for',
+    todo: 'Set sub to the metering point or vehicle in the registry, or replace the device.',
+  },
+  CUSTODY_MISMATCH: {
+    status: 403,
+    act: 'refuse',
+    title: 'The topic does not fit who holds the key of this device',
+    todo: 'Custody device publishes signed envelopes on up/{did}/cose; custody gateway publishes SenML on up/{did}/senml.',
+  },
+  REPLAY: {
+    status: 409,
+    act: 'refuse',
+    title: 'The counter (cti) is lower than one that the log holds, and fills no open gap',
+    todo: 'Never reuse a counter: raise the boot epoch at each start and the sequence at each envelope.',
+  },
+  EQUIVOCATION: {
+    status: 409,
+    act: 'refuse',
+    title: 'The same counter (cti) was used for other bytes',
+    todo: 'Look for a cloned key or a counter that was reset; replace the device if its key may have leaked.',
+  },
+  QUARANTINE_FULL: {
+    status: 507,
+    act: 'retry',
+    title: 'There is no room left in quarantine for this device, so nothing was acknowledged',
+    todo: 'An operator reviews and drops what lies there; raise intake.maxQuarantinePerDevice or maxQuarantine.',
+  },
+  // --- connections and requests ---------------------------------------------------------------
+  LOGIN_FAILED: {
+    status: 401,
+    act: 'refuse',
+    title: 'The login was refused',
+    todo: 'Check user name and password or token.',
+  },
+  TOKEN_INVALID: {
+    status: 401,
+    act: 'refuse',
+    title: 'The bearer token is missing or not valid',
+    todo: 'Make one: sejong-edge token --role viewer.',
+  },
+  ROLE_MISSING: {
+    status: 403,
+    act: 'refuse',
+    title: 'The token does not have the role that this needs',
+    todo: 'Use a token with a higher role (viewer < engineer < operator).',
+  },
+  TOPIC_FORBIDDEN: {
+    status: 403,
+    act: 'refuse',
+    title: 'This login may not use this topic',
+    todo: 'A device publishes below up/{its did}/ and reads down/{its did}/; people read live/.',
+  },
+  PACKET_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The MQTT packet is malformed or over a cap',
+    todo: 'Speak MQTT 3.1.1; see the mqtt section of the config for the caps.',
+  },
+  REQUEST_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The request does not fit its schema',
+    todo: 'See /docs for the parameters and their ranges.',
+  },
+  NOT_FOUND: {
+    status: 404,
+    act: 'refuse',
+    title: 'There is nothing at this address',
+    todo: 'See /docs for the paths.',
+  },
+  NOT_IN_CHECKPOINT: {
+    status: 409,
+    act: 'retry',
+    title: 'No checkpoint covers this entry yet',
+    todo: 'Ask again in a few seconds, after the next checkpoint.',
+  },
+  DEVICE_EXISTS: {
+    status: 409,
+    act: 'refuse',
+    title: 'This device is enrolled already',
+    todo: 'Read it at GET /devices/{did}, or replace it.',
+  },
+  STATE_CONFLICT: {
+    status: 409,
+    act: 'refuse',
+    title: 'The device is in a state that does not allow this',
+    todo: 'active may be suspended, revoked or replaced; suspended may be resumed; revoked and replaced are final.',
+  },
+  READERS_FULL: {
+    status: 503,
+    act: 'retry',
+    title: 'As many readers are connected as the cap allows',
+    todo: 'Close one, try later, or raise http.maxEventStreams.',
+  },
+  INTERNAL: {
+    status: 500,
+    act: 'retry',
+    title: 'The gateway failed at this request',
+    todo: "Look at the gateway's log around this time.",
+  },
+  STORE_UNAVAILABLE: {
+    status: 503,
+    act: 'retry',
+    title: 'The store cannot take this now, so nothing was acknowledged',
+    todo: 'Check disk space and health; devices resend by themselves.',
+  },
+  // --- the gateway itself ---------------------------------------------------------------------
+  USAGE: { status: 400, act: 'fatal', title: 'The command line is not right', todo: 'See --help.' },
+  CONFIG_INVALID: {
+    status: 500,
+    act: 'fatal',
+    title: 'The config is not valid',
+    todo: 'Correct the line named; sejong-edge init writes a commented example.',
+  },
+  PORT_TAKEN: {
+    status: 500,
+    act: 'fatal',
+    title: 'A port that the gateway needs is in use or not allowed',
+    todo: 'Stop the other program, or choose another port (0 takes any free one).',
+  },
+  KEY_UNREADABLE: {
+    status: 500,
+    act: 'fatal',
+    title: 'A key file cannot be used',
+    todo: 'Check the path, its owner, its mode (0600) and the passphrase; the gateway never makes a new key in place of one it cannot read.',
+  },
+  NODE_VERSION: {
+    status: 500,
+    act: 'fatal',
+    title: 'This Node.js is too old',
+    todo: 'Run through npm (npm start), which brings Node 24, or install Node 24.',
+  },
+  DATA_UNUSABLE: {
+    status: 500,
+    act: 'fatal',
+    title: 'The data folder cannot be used',
+    todo: 'Choose a folder that this user may write to (dataFolder in the config, or --data).',
+  },
+  DATA_IN_USE: {
+    status: 500,
+    act: 'fatal',
+    title: 'Another gateway uses this data folder',
+    todo: 'Stop it first, or choose another folder with --data.',
+  },
+  STORE_DAMAGED: {
+    status: 500,
+    act: 'fatal',
+    title: 'The database is damaged',
+    todo: 'It was set aside under a new name and nothing was deleted; restore a backup or start again to begin a new log.',
+  },
+  STORE_OTHER_LOG: {
+    status: 500,
+    act: 'fatal',
+    title: 'The database belongs to another log',
+    todo: 'Set log.origin and the keys to those that the data folder was made with, or use an empty folder.',
+  },
+  CHAIN_WRONG: {
+    status: 500,
+    act: 'fatal',
+    title: 'The chain is not the one in the config',
+    todo: 'Correct chain.rpc, chain.chainId or chain.anchors; the gateway sends nothing until they agree.',
+  },
+  CHAIN_AWAY: {
+    status: 503,
+    act: 'retry',
+    title: 'The chain does not answer',
+    todo: 'Readings are accepted all the same; the newest checkpoint is anchored when the chain is back.',
+  },
+  CHAIN_REFUSED: {
+    status: 502,
+    act: 'retry',
+    title: 'The chain refused a transaction',
+    todo: 'Read the named reason; fund the sending account, or have it registered for this origin.',
+  },
+  LOG_BEHIND_CHAIN: {
+    status: 500,
+    act: 'refuse',
+    title: 'The log is behind, or differs from, what the chain holds for it',
+    todo: 'Put the newest copy of the data folder back; until then readings are kept but no checkpoint is signed.',
+  },
+  CHAIN_PROGRAM: {
+    status: 500,
+    act: 'fatal',
+    title: 'The embedded chain did not start',
+    todo: 'Run npm ci again, or point chain.rpc to a chain of your own.',
+  },
+  SERIAL_AWAY: {
+    status: 503,
+    act: 'retry',
+    title: 'A serial port cannot be used',
+    todo: 'Check the cable, the path and the group (dialout); the gateway keeps trying.',
+  },
+  SERIAL_VALUE: {
+    status: 502,
+    act: 'retry',
+    title: 'A serial device gave no usable value',
+    todo: 'Nothing was recorded for this poll; check wiring, address and model if it goes on.',
+  },
+  RECEIPT_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The receipt does not prove its entry',
+    todo: 'Fetch the receipt again from the gateway; if it fails again, keep both: one of them is evidence.',
+  },
+} as const satisfies Record<string, Row>;
+
+export type ErrorCode = keyof typeof table;
+export const ERRORS: Readonly<Record<ErrorCode, Row>> = Object.freeze(table);
+
+/** An error from the table. `detail` says what was wrong and where, in this case. */
+export class EdgeError extends Error {
+  readonly code: ErrorCode;
+  readonly detail: string;
+  constructor(code: ErrorCode, detail: string, options?: ErrorOptions) {
+    super(`${code}: ${ERRORS[code].title}: ${detail}`, options);
+    this.name = 'EdgeError';
+    this.code = code;
+    this.detail = detail;
+  }
+  get act(): Row['act'] {
+    return ERRORS[this.code].act;
+  }
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+  /** One line for a terminal: what was wrong, where, and what to do. */
+  get line(): string {
+    const { title, todo } = ERRORS[this.code];
+    return `${this.code}: ${title}: ${this.detail}. ${todo}`;
+  }
+}
+
+/** The one-line form of anything that was thrown. */
+export const errorLine = (error: unknown): string =>
+  error instanceof EdgeError ? error.line : error instanceof Error ? error.message : String(error);
