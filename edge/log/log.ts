@@ -1,0 +1,269 @@
+/**
+ * The log: an append-only list of entries, its tree, and its checkpoints. It knows nothing of what an entry
+ * says. Appending is one transaction with whatever else the caller must make durable together with it.
+ */
+import { EdgeError } from '../errors.ts';
+import type { EntryBatch, SqlStatement, Store } from '../store/store.ts';
+import { equalBytes } from '../wire/bytes.ts';
+import { type Checkpoint, encodeVerifierKey, signCheckpoint } from './checkpoint.ts';
+import { consistencyPath, inclusionPath, leafHash, type NodeReader, rootAt } from './merkle.ts';
+import { HASH_BYTES } from './sha256.ts';
+import { type Edge, extend, hashesAtLevel, nodeFromTiles, TILE_WIDTH } from './tile.ts';
+
+/** What is known of an entry besides its bytes; the store keeps it in columns. */
+export type NewEntry = {
+  envelope: Uint8Array;
+  device: number;
+  epoch: number;
+  seq: number;
+  receivedMs: number;
+  monoMs: number;
+  clockSynced: boolean;
+};
+
+/** Signs checkpoints; `origin` is the log's identity and the name of its key. */
+export type LogKey = { origin: string; publicKey: Uint8Array; sign: (message: Uint8Array) => Uint8Array };
+
+export type StoredCheckpoint = { size: number; root: Uint8Array; note: string; madeMs: number };
+
+const tileKey = (level: number, n: number): number => level * 2 ** 40 + n;
+const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
+/** Full tiles kept in memory, 8 KiB each. */
+const CACHED_TILES = 256;
+
+export class Log {
+  readonly #store: Store;
+  readonly #key: LogKey;
+  #edge: Edge;
+  #appending = false;
+  readonly #tiles = new Map<number, Uint8Array>();
+  #latest: StoredCheckpoint | undefined;
+  #making: Promise<StoredCheckpoint> | undefined;
+  /** Called after each append and each checkpoint; followers are woken from here. */
+  onGrown: () => void = () => undefined;
+  onCheckpoint: () => void = () => undefined;
+
+  constructor(store: Store, key: LogKey) {
+    this.#store = store;
+    this.#key = key;
+    this.#edge = { size: 0, tiles: [] };
+  }
+
+  /**
+   * Reads the right edge of the tree back (at most 255 rows a level), and holds it against the newest checkpoint:
+   * what was signed once must never be contradicted.
+   * @throws EdgeError STORE_DAMAGED
+   */
+  start(): void {
+    this.#edge = this.#readEdge();
+    this.#latest = this.checkpoints(1, Number.MAX_SAFE_INTEGER)[0];
+    if (this.#latest && this.#latest.size > this.size)
+      throw new EdgeError('STORE_DAMAGED', `a checkpoint of size ${this.#latest.size} over ${this.size} entries`);
+    if (this.#latest && !equalBytes(this.root(this.#latest.size), this.#latest.root))
+      throw new EdgeError('STORE_DAMAGED', `the tree differs from its checkpoint of size ${this.#latest.size}`);
+  }
+
+  #readEdge(): Edge {
+    const size = (this.#store.get<{ next: number | null }>('SELECT max(idx) + 1 AS next FROM entries')?.next ??
+      0) as number;
+    const tiles: Uint8Array[] = [];
+    for (let level = 0; hashesAtLevel(size, level) > 0; level++) {
+      const total = hashesAtLevel(size, level);
+      const first = total - (total % TILE_WIDTH);
+      const hashes =
+        level === 0
+          ? this.#store
+              .all<{ envelope: Uint8Array }>('SELECT envelope FROM entries WHERE idx >= ? ORDER BY idx', first)
+              .map(({ envelope }) => leafHash(envelope))
+          : this.#store
+              .all<{ root: Uint8Array }>(
+                'SELECT root FROM tiles WHERE key >= ? AND key < ? ORDER BY key',
+                tileKey(level - 1, first),
+                tileKey(level - 1, total),
+              )
+              .map(({ root }) => root);
+      if (hashes.length !== total - first)
+        throw new EdgeError(
+          'STORE_DAMAGED',
+          `level ${level} of the tree has ${hashes.length} of ${total - first} hashes`,
+        );
+      tiles[level] = Uint8Array.from(Buffer.concat(hashes));
+    }
+    return { size, tiles };
+  }
+
+  get origin(): string {
+    return this.#key.origin;
+  }
+
+  /** Entries that are on disk. */
+  get size(): number {
+    return this.#edge.size;
+  }
+
+  /** C2SP verifier key. */
+  get verifierKey(): string {
+    return encodeVerifierKey(this.#key.origin, this.#key.publicKey);
+  }
+
+  /**
+   * Append entries, with `statements` in the same transaction. One call at a time.
+   * @returns the index of the first one, once all is on disk
+   * @throws EdgeError STORE_UNAVAILABLE; nothing was appended then
+   */
+  async append(entries: readonly NewEntry[], statements: readonly SqlStatement[]): Promise<number> {
+    if (this.#appending) throw new Error('append while appending');
+    this.#appending = true;
+    try {
+      const first = this.#edge.size;
+      if (entries.length === 0) {
+        await this.#store.write({ statements });
+        return first;
+      }
+      const { edge, full } = extend(
+        this.#edge,
+        entries.map(({ envelope }) => leafHash(envelope)),
+      );
+      const inserts = full.map(({ level, n, hashes, root }) => ({
+        sql: 'INSERT INTO tiles (key, hashes, root) VALUES (?, ?, ?)',
+        params: [tileKey(level, n), hashes, root],
+      }));
+      try {
+        await this.#store.write({ entries: this.#pack(first, entries), statements: [...inserts, ...statements] });
+      } catch (error) {
+        // A write that failed may have happened: what is on disk decides, never what we hoped for.
+        this.#edge = this.#readEdge();
+        if (this.#edge.size !== edge.size) throw error;
+        return first;
+      }
+      this.#edge = edge;
+      return first;
+    } finally {
+      this.#appending = false;
+      this.onGrown();
+    }
+  }
+
+  #pack(first: number, entries: readonly NewEntry[]): EntryBatch {
+    const lengths = new Uint32Array(entries.length);
+    const columns = new Float64Array(entries.length * 6);
+    let total = 0;
+    entries.forEach((e, i) => {
+      lengths[i] = e.envelope.length;
+      total += e.envelope.length;
+      columns.set([e.device, e.epoch, e.seq, e.receivedMs, e.monoMs, e.clockSynced ? 1 : 0], i * 6);
+    });
+    const envelopes = new Uint8Array(total);
+    let at = 0;
+    for (const { envelope } of entries) {
+      envelopes.set(envelope, at);
+      at += envelope.length;
+    }
+    return { first, boot: this.#store.boot, envelopes, lengths, columns };
+  }
+
+  /** The hashes of a tile, as many as there are now. */
+  #tile = (level: number, n: number): Uint8Array => {
+    if (n === Math.floor(hashesAtLevel(this.#edge.size, level) / TILE_WIDTH))
+      return this.#edge.tiles[level] ?? new Uint8Array(0);
+    const key = tileKey(level, n);
+    const cached = this.#tiles.get(key);
+    if (cached) return cached;
+    const row = this.#store.get<{ hashes: Uint8Array }>('SELECT hashes FROM tiles WHERE key = ?', key);
+    if (!row) throw new EdgeError('STORE_DAMAGED', `tile ${n} of level ${level} is missing`);
+    if (this.#tiles.size >= CACHED_TILES) this.#tiles.delete(this.#tiles.keys().next().value as number);
+    this.#tiles.set(key, row.hashes);
+    return row.hashes;
+  };
+  readonly #node: NodeReader = nodeFromTiles(this.#tile);
+
+  root(size = this.size): Uint8Array {
+    return rootAt(this.#within(size), this.#node);
+  }
+
+  inclusion(index: number, size: number): Uint8Array[] {
+    return inclusionPath(index, this.#within(size), this.#node);
+  }
+
+  consistency(first: number, second: number): Uint8Array[] {
+    return consistencyPath(first, this.#within(second), this.#node);
+  }
+
+  #within(size: number): number {
+    if (size > this.size) throw new RangeError(`size ${size} is beyond the log's ${this.size}`);
+    return size;
+  }
+
+  /** The bytes of a tile as tlog-tiles serves it, or undefined where no checkpoint's tree has it. */
+  tile(level: number, n: number, width: number): Uint8Array | undefined {
+    const size = this.#latest?.size ?? 0;
+    if (n * TILE_WIDTH + width > hashesAtLevel(size, level)) return undefined;
+    return this.#tile(level, n).subarray(0, width === TILE_WIDTH ? TILE_BYTES : width * HASH_BYTES);
+  }
+
+  /** An entry bundle as tlog-tiles serves it: uint16 length, envelope, and again. */
+  entryBundle(n: number, width: number): Uint8Array | undefined {
+    const first = n * TILE_WIDTH;
+    if (first + width > (this.#latest?.size ?? 0)) return undefined;
+    const rows = this.#store.all<{ envelope: Uint8Array }>(
+      'SELECT envelope FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx',
+      first,
+      first + width,
+    );
+    return Buffer.concat(
+      rows.flatMap(({ envelope }) => [Buffer.from([envelope.length >> 8, envelope.length & 255]), envelope]),
+    );
+  }
+
+  get latest(): StoredCheckpoint | undefined {
+    return this.#latest;
+  }
+
+  /**
+   * Sign a checkpoint over all that is on disk, store it, then publish it. The same size is never signed twice.
+   * @throws EdgeError STORE_UNAVAILABLE
+   */
+  makeCheckpoint(nowMs: number): Promise<StoredCheckpoint> {
+    this.#making ??= this.#makeCheckpoint(nowMs).finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
+  }
+
+  async #makeCheckpoint(nowMs: number): Promise<StoredCheckpoint> {
+    const size = this.size;
+    if (this.#latest?.size === size) return this.#latest;
+    const checkpoint: Checkpoint = { origin: this.origin, size, root: this.root(size) };
+    const note = signCheckpoint(checkpoint, this.#key.publicKey, this.#key.sign);
+    try {
+      await this.#store.write({
+        statements: [
+          {
+            sql: 'INSERT INTO checkpoints (size, root, note, made_ms) VALUES (?, ?, ?, ?)',
+            params: [size, checkpoint.root, note, nowMs],
+          },
+        ],
+      });
+    } catch (error) {
+      // As in append: it may be on disk all the same, and then it is the one of this size.
+      if (this.checkpointOfSize(size)?.note !== note) throw error;
+    }
+    this.#latest = { size, root: checkpoint.root, note, madeMs: nowMs };
+    this.onCheckpoint();
+    return this.#latest;
+  }
+
+  /** Newest first: up to `limit` checkpoints of at most `upTo` entries. */
+  checkpoints(limit: number, upTo: number): StoredCheckpoint[] {
+    return this.#store.all<StoredCheckpoint>(
+      'SELECT size, root, note, made_ms AS madeMs FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT ?',
+      upTo,
+      limit,
+    );
+  }
+
+  checkpointOfSize(size: number): StoredCheckpoint | undefined {
+    const found = this.checkpoints(1, size)[0];
+    return found?.size === size ? found : undefined;
+  }
+}

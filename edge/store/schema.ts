@@ -1,0 +1,102 @@
+/** The tables. Changing one means a new number in `user_version` and a step in `migrate`. */
+
+export const SCHEMA_VERSION = 1;
+
+export const SCHEMA = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- One row per entry of the log. idx has no holes; envelope is never changed. received_ms is the wall clock,
+-- mono_ms the monotonic clock of boot number boot, clock_synced what the wall clock was worth then.
+CREATE TABLE entries (
+  idx INTEGER PRIMARY KEY,
+  device INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL,
+  mono_ms INTEGER NOT NULL,
+  boot INTEGER NOT NULL,
+  clock_synced INTEGER NOT NULL,
+  envelope BLOB NOT NULL
+) STRICT;
+-- Answers "is this counter in the log?" and lists one device's entries in the order of its counter.
+CREATE UNIQUE INDEX entries_counter ON entries (device, epoch, seq);
+CREATE INDEX entries_received ON entries (received_ms);
+
+-- Full tiles only (C2SP tlog-tiles): key = level * 2^40 + n. A partial tile is the hashes of what came after
+-- the last full one, so it is read from the rows it consists of. root is the hash of the whole tile.
+CREATE TABLE tiles (key INTEGER PRIMARY KEY, hashes BLOB NOT NULL, root BLOB NOT NULL) STRICT;
+
+CREATE TABLE checkpoints (
+  size INTEGER PRIMARY KEY,
+  root BLOB NOT NULL,
+  note TEXT NOT NULL,
+  made_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE devices (
+  id INTEGER PRIMARY KEY,
+  did TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL,
+  custody TEXT NOT NULL,
+  sub TEXT NOT NULL,
+  owner TEXT,
+  capacity_w INTEGER,
+  energy_source TEXT,
+  label TEXT,
+  status TEXT NOT NULL,
+  replaced_by TEXT,
+  secret_hash BLOB,
+  enrolled_ms INTEGER NOT NULL,
+  updated_ms INTEGER NOT NULL
+) STRICT;
+
+-- The highest counter of each device, the ranges below it that are still missing (JSON), and the last entry.
+CREATE TABLE counters (
+  device INTEGER PRIMARY KEY,
+  epoch INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  gaps TEXT NOT NULL,
+  entries INTEGER NOT NULL,
+  last_idx INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL
+) STRICT;
+
+-- Refused envelopes. The same bytes from the same device again only raise times.
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  did TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  code TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  sha256 BLOB NOT NULL,
+  bytes BLOB NOT NULL,
+  epoch INTEGER,
+  seq INTEGER,
+  first_ms INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL,
+  times INTEGER NOT NULL DEFAULT 1,
+  UNIQUE (did, sha256)
+) STRICT;
+
+-- One row per transaction that was ever signed, written before it is sent. raw is what went out; hashes (JSON)
+-- are all hashes that this nonce had, oldest first (a replacement has the same nonce and higher fees).
+CREATE TABLE transactions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  chain_id INTEGER NOT NULL,
+  contract TEXT NOT NULL,
+  nonce INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  root BLOB NOT NULL,
+  raw TEXT NOT NULL,
+  hashes TEXT NOT NULL,
+  fee TEXT NOT NULL,
+  status TEXT NOT NULL,
+  block INTEGER,
+  gas_used INTEGER,
+  made_ms INTEGER NOT NULL,
+  sent_ms INTEGER,
+  mined_ms INTEGER
+) STRICT;
+CREATE INDEX transactions_status ON transactions (status);
+CREATE INDEX transactions_size ON transactions (size);
+`;

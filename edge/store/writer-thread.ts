@@ -1,0 +1,107 @@
+/**
+ * The one writer, on its own thread: an fsync on an SD card can take 200 ms and more, and must not stall
+ * pings, HTTP or serial timing. Each message is a list of jobs; all of them go into one transaction.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import { SCHEMA, SCHEMA_VERSION } from './schema.ts';
+import type { EntryBatch, WriteJob, WriterReply, WriterRequest } from './writer.ts';
+
+const INSERT_ENTRY = `INSERT INTO entries
+  (idx, device, epoch, seq, received_ms, mono_ms, boot, clock_synced, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+const { path } = workerData as { path: string };
+const db = new Database(path);
+db.pragma('journal_mode = WAL');
+// A reopened WAL database reports NORMAL: without FULL the last commits before a power cut may be gone.
+db.pragma('synchronous = FULL');
+db.pragma('foreign_keys = ON');
+if (db.pragma('user_version', { simple: true }) === 0)
+  db.transaction(() => {
+    db.exec(SCHEMA);
+    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+  })();
+
+const prepared = new Map<string, Database.Statement>();
+function statement(sql: string): Database.Statement {
+  let found = prepared.get(sql);
+  if (!found) {
+    found = db.prepare(sql);
+    prepared.set(sql, found);
+  }
+  return found;
+}
+
+function insertEntries(batch: EntryBatch): void {
+  const insert = statement(INSERT_ENTRY);
+  const envelopes = Buffer.from(batch.envelopes.buffer, batch.envelopes.byteOffset, batch.envelopes.byteLength);
+  let at = 0;
+  for (let i = 0; i < batch.lengths.length; i++) {
+    const c = i * 6;
+    const end = at + (batch.lengths[i] as number);
+    insert.run(
+      batch.first + i,
+      batch.columns[c],
+      batch.columns[c + 1],
+      batch.columns[c + 2],
+      batch.columns[c + 3],
+      batch.columns[c + 4],
+      batch.boot,
+      batch.columns[c + 5],
+      envelopes.subarray(at, end),
+    );
+    at = end;
+  }
+}
+
+function run(job: WriteJob): void {
+  if (job.entries) insertEntries(job.entries);
+  for (const { sql, params } of job.statements) statement(sql).run(...params);
+}
+
+/** BEGIN, run, COMMIT; anything thrown rolls back. */
+function commit(jobs: readonly WriteJob[]): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    for (const job of jobs) run(job);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+const problem = (error: unknown): string => {
+  const { code, message } = error as { code?: string; message: string };
+  return code ? `${code}: ${message}` : message;
+};
+
+function handle(jobs: readonly WriteJob[]): (string | null)[] {
+  try {
+    commit(jobs);
+    return jobs.map(() => null);
+  } catch (error) {
+    if (jobs.length === 1) return [problem(error)];
+    // One job's fault must not refuse the others: each again, in a transaction of its own.
+    return jobs.map((job) => {
+      try {
+        commit([job]);
+        return null;
+      } catch (one) {
+        return problem(one);
+      }
+    });
+  }
+}
+
+if (!parentPort) throw new Error('writer-thread.ts runs as a worker');
+const port = parentPort;
+port.on('message', (request: WriterRequest) => {
+  if (request === 'close') {
+    db.close();
+    port.close();
+    return;
+  }
+  port.postMessage({ problems: handle(request.jobs) } satisfies WriterReply);
+});
+port.postMessage({ problems: [] } satisfies WriterReply);
