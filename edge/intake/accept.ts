@@ -1,0 +1,303 @@
+/**
+ * Accept: THE path. Whatever comes from a device, by whatever wire, goes through here and nowhere else:
+ *
+ *   decode -> verify (thread pool) -> count -> append (one fsync'd transaction) -> answer
+ *
+ * An answer means that the envelope is on disk: in the log, or in quarantine with its reason. Where the disk
+ * cannot take it there is no answer but an error, and the caller must not acknowledge.
+ *
+ * Jobs keep their order of arrival. Those whose signatures are checked go to disk together while the next ones
+ * are being checked: the slower the disk, the larger the groups.
+ */
+import { hash, type KeyObject } from 'node:crypto';
+import { EdgeError, type ErrorCode } from '../errors.ts';
+import type { Log, NewEntry } from '../log/log.ts';
+import type { CounterState } from '../store/counters.ts';
+import { type Device, type Devices, saveCounter } from '../store/devices.ts';
+import type { Entries } from '../store/entries.ts';
+import { type Quarantine, type Refused, saveRefused } from '../store/quarantine.ts';
+import type { SqlStatement } from '../store/store.ts';
+import { decodeDid } from '../wire/did.ts';
+import { decodeEnvelope, type Envelope } from '../wire/envelope.ts';
+import type { Stamp } from './clock.ts';
+import { checkProfile } from './profiles.ts';
+import { verifyInPool, verifyKey } from './verify.ts';
+
+/** Where an envelope came from: the DID that the connection or bus has proven, and a topic or port to show. */
+export type Source = { did: string; topic: string };
+
+export type Outcome =
+  | { kind: 'accepted' | 'known'; index: number }
+  | { kind: 'quarantined'; code: ErrorCode; detail: string; epoch: number | null; seq: number | null };
+
+export type AcceptOptions = {
+  log: Log;
+  entries: Entries;
+  devices: Devices;
+  quarantine: Quarantine;
+  now: () => Stamp;
+  /** Bytes that may wait for their signature check or for the disk; beyond it callers wait. */
+  maxPendingBytes: number;
+  /** Envelopes of one device, and of all, that may lie in quarantine; beyond it they are not acknowledged. */
+  maxQuarantinePerDevice: number;
+  maxQuarantine: number;
+};
+
+type Job = {
+  bytes: Uint8Array;
+  source: Source;
+  stamp: Stamp;
+  device?: Device;
+  envelope?: Envelope;
+  refusal?: EdgeError;
+  settled: boolean;
+  resolve: (outcome: Outcome) => void;
+  reject: (error: unknown) => void;
+};
+
+/** Entries in one transaction: bounds the memory of a group, and how long one may take. */
+const MAX_BATCH = 2048;
+
+export class Accept {
+  readonly #o: AcceptOptions;
+  #jobs: Job[] = [];
+  #head = 0;
+  #writing = 0;
+  #pendingBytes = 0;
+  #waiting: (() => void)[] = [];
+  #committing = false;
+  readonly #keys = new WeakMap<Device, KeyObject>();
+  /** Counts since start, for metrics. */
+  /** Whether the store refused the last group: true from the first failure until a group is on disk again. */
+  failing = false;
+  readonly counts = { accepted: 0, known: 0, quarantined: new Map<ErrorCode, number>(), failed: 0 };
+
+  constructor(options: AcceptOptions) {
+    this.#o = options;
+  }
+
+  /** Envelopes that are being checked or written now. */
+  get pending(): number {
+    return this.#jobs.length - this.#head + this.#writing;
+  }
+
+  /**
+   * @param bytes kept until the answer: the caller must not change them
+   * @throws EdgeError STORE_UNAVAILABLE: nothing is durable, acknowledge nothing
+   */
+  offer(bytes: Uint8Array, source: Source): Promise<Outcome> {
+    return this.#enter(bytes, source, (job) => this.#check(job));
+  }
+
+  /** Put something into quarantine that was found bad before it could be an envelope. */
+  refuse(bytes: Uint8Array, source: Source, refusal: EdgeError): Promise<Outcome> {
+    return this.#enter(bytes, source, (job) => {
+      job.refusal = refusal;
+      this.#settle(job);
+    });
+  }
+
+  async #enter(bytes: Uint8Array, source: Source, begin: (job: Job) => void): Promise<Outcome> {
+    while (this.#pendingBytes > this.#o.maxPendingBytes)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve, reject) => {
+      const job: Job = { bytes, source, stamp: this.#o.now(), settled: false, resolve, reject };
+      this.#pendingBytes += bytes.length;
+      this.#jobs.push(job);
+      begin(job);
+    });
+  }
+
+  /** Decode and verify; ends with the job settled, now or later. */
+  #check(job: Job): void {
+    try {
+      const device = this.#o.devices.get(job.source.did);
+      if (!device) throw new EdgeError('DEVICE_UNKNOWN', job.source.did);
+      const envelope = decodeEnvelope(job.bytes);
+      job.device = device;
+      job.envelope = envelope;
+      if (envelope.iss !== device.did) throw new EdgeError('ISSUER_MISMATCH', `iss is ${envelope.iss}`);
+      if (device.status !== 'active') throw new EdgeError('DEVICE_INACTIVE', `${device.did} is ${device.status}`);
+      verifyInPool(this.#keyOf(device), envelope.signed, envelope.signature, (valid) => {
+        if (!valid) job.refusal = new EdgeError('SIGNATURE_INVALID', `not by ${device.did}`);
+        this.#settle(job);
+      });
+    } catch (error) {
+      job.refusal = error instanceof EdgeError ? error : new EdgeError('ENVELOPE_INVALID', (error as Error).message);
+      this.#settle(job);
+    }
+  }
+
+  #keyOf(device: Device): KeyObject {
+    let key = this.#keys.get(device);
+    if (!key) {
+      key = verifyKey(decodeDid(device.did));
+      this.#keys.set(device, key);
+    }
+    return key;
+  }
+
+  #settle(job: Job): void {
+    job.settled = true;
+    this.#pump();
+  }
+
+  /** Commit the settled jobs at the head, one group at a time. */
+  #pump(): void {
+    if (this.#committing || !this.#jobs[this.#head]?.settled) return;
+    this.#committing = true;
+    // Once more through the loop, so that the signatures that finish together go to disk together.
+    setImmediate(() => void this.#commitGroup());
+  }
+
+  async #commitGroup(): Promise<void> {
+    const group: Job[] = [];
+    while (group.length < MAX_BATCH && this.#jobs[this.#head]?.settled) group.push(this.#jobs[this.#head++] as Job);
+    this.#writing = group.length;
+    if (this.#head > 4096 || this.#head === this.#jobs.length) {
+      this.#jobs = this.#jobs.slice(this.#head);
+      this.#head = 0;
+    }
+    try {
+      const plan = new Plan(this.#o, group);
+      const first = await this.#o.log.append(plan.entries, plan.statements);
+      this.failing = false;
+      plan.keep();
+      for (const [job, outcome] of plan.outcomes(first)) {
+        this.#tally(outcome);
+        job.resolve(outcome);
+      }
+      for (const [job, error] of plan.refusedWithoutRoom) job.reject(error);
+    } catch (error) {
+      this.failing = true;
+      this.counts.failed += group.length;
+      const failure =
+        error instanceof EdgeError
+          ? error
+          : new EdgeError('STORE_UNAVAILABLE', (error as Error).message, { cause: error });
+      for (const job of group) job.reject(failure);
+    }
+    this.#writing = 0;
+    for (const job of group) this.#pendingBytes -= job.bytes.length;
+    for (const wake of this.#waiting.splice(0)) wake();
+    this.#committing = false;
+    this.#pump();
+  }
+
+  #tally(outcome: Outcome): void {
+    if (outcome.kind === 'quarantined')
+      this.counts.quarantined.set(outcome.code, (this.counts.quarantined.get(outcome.code) ?? 0) + 1);
+    else this.counts[outcome.kind]++;
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    while (this.pending > 0 || this.#committing) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** What one group will do to the store, worked out on copies; nothing here is kept unless the disk took it. */
+class Plan {
+  readonly #o: AcceptOptions;
+  readonly entries: NewEntry[] = [];
+  readonly statements: SqlStatement[] = [];
+  readonly refusedWithoutRoom: [Job, EdgeError][] = [];
+  readonly #counters = new Map<Device, CounterState>();
+  /** Counters that this very group uses: key device/epoch/seq, value the position in `entries`. */
+  readonly #taken = new Map<string, number>();
+  readonly #results: [Job, (first: number) => Outcome][] = [];
+  readonly #newlyHeld = new Set<string>();
+  readonly #newlyHeldBy = new Map<string, number>();
+
+  constructor(options: AcceptOptions, group: readonly Job[]) {
+    this.#o = options;
+    for (const job of group) {
+      if (!job.refusal) this.#count(job);
+      if (job.refusal) this.#refuse(job, job.refusal);
+    }
+    for (const [device, counter] of this.#counters) this.statements.push(saveCounter(device.id, counter));
+  }
+
+  #count(job: Job): void {
+    const { device, envelope, bytes, stamp } = job as Job & { device: Device; envelope: Envelope };
+    const { epoch, seq } = envelope;
+    const place = this.entries.length;
+    const counter = this.#counters.get(device) ?? device.counter;
+    const next = counter.take(epoch, seq, this.#o.log.size + place, stamp.receivedMs);
+    if (!next) {
+      this.#countUsed(job, counter);
+      return;
+    }
+    try {
+      if (envelope.sub !== device.sub)
+        throw new EdgeError('SUBJECT_MISMATCH', `sub is ${envelope.sub}, enrolled is ${device.sub}`);
+      checkProfile(device.kind, envelope.records);
+    } catch (error) {
+      job.refusal = error as EdgeError;
+      return;
+    }
+    this.#counters.set(device, next);
+    this.#taken.set(`${device.id}/${epoch}/${seq}`, place);
+    this.entries.push({ envelope: bytes, device: device.id, epoch, seq, ...stamp });
+    this.#results.push([job, (first) => ({ kind: 'accepted', index: first + place })]);
+  }
+
+  /** A counter that is not new: the same bytes are the same entry, other bytes are equivocation. */
+  #countUsed(job: Job, counter: CounterState): void {
+    const { device, envelope, bytes } = job as Job & { device: Device; envelope: Envelope };
+    const { epoch, seq } = envelope;
+    const place = this.#taken.get(`${device.id}/${epoch}/${seq}`);
+    const held = place === undefined ? this.#o.entries.byCounter(device.id, epoch, seq) : this.entries[place];
+    if (!held) job.refusal = new EdgeError('REPLAY', `cti ${epoch}/${seq} is below ${counter.epoch}/${counter.seq}`);
+    else if (Buffer.compare(held.envelope, bytes) !== 0)
+      job.refusal = new EdgeError('EQUIVOCATION', `cti ${epoch}/${seq} is in the log with other bytes`);
+    else if ('idx' in held) this.#results.push([job, () => ({ kind: 'known', index: held.idx })]);
+    else this.#results.push([job, (first) => ({ kind: 'known', index: first + (place as number) })]);
+  }
+
+  #refuse(job: Job, refusal: EdgeError): void {
+    const { quarantine, maxQuarantine, maxQuarantinePerDevice } = this.#o;
+    const { did, topic } = job.source;
+    const sha256 = hash('sha256', job.bytes, 'buffer');
+    const key = `${did} ${sha256.toString('hex')}`;
+    if (!this.#newlyHeld.has(key) && !quarantine.has(did, sha256)) {
+      const mine = this.#newlyHeldBy.get(did) ?? 0;
+      if (
+        quarantine.heldBy(did) + mine >= maxQuarantinePerDevice ||
+        quarantine.held + this.#newlyHeld.size >= maxQuarantine
+      ) {
+        this.refusedWithoutRoom.push([
+          job,
+          new EdgeError('QUARANTINE_FULL', `${quarantine.heldBy(did)} envelopes of ${did}, ${quarantine.held} in all`),
+        ]);
+        return;
+      }
+      this.#newlyHeld.add(key);
+      this.#newlyHeldBy.set(did, mine + 1);
+    }
+    const refused: Refused = {
+      did,
+      topic,
+      code: refusal.code,
+      detail: refusal.detail,
+      sha256,
+      bytes: job.bytes,
+      epoch: job.envelope?.epoch ?? null,
+      seq: job.envelope?.seq ?? null,
+      receivedMs: job.stamp.receivedMs,
+    };
+    this.statements.push(saveRefused(refused));
+    const { code, detail, epoch, seq } = refused;
+    this.#results.push([job, () => ({ kind: 'quarantined', code, detail, epoch, seq })]);
+  }
+
+  /** It is on disk: now the memory may follow. */
+  keep(): void {
+    for (const [device, counter] of this.#counters) device.counter = counter;
+    for (const [did, n] of this.#newlyHeldBy) this.#o.quarantine.added(did, n);
+  }
+
+  *outcomes(first: number): Iterable<[Job, Outcome]> {
+    for (const [job, outcome] of this.#results) yield [job, outcome(first)];
+  }
+}

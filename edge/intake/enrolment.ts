@@ -1,0 +1,58 @@
+/** How a device comes to be known: with its own key, or with one that the gateway makes and keeps for it. */
+import { randomBytes } from 'node:crypto';
+import { EdgeError } from '../errors.ts';
+import type { Device, Devices, NewDevice } from '../store/devices.ts';
+import { publicKeyFromDid } from '../wire/did.ts';
+import { hashSecret } from './login.ts';
+import { KINDS } from './profiles.ts';
+
+/** `did` for custody device, and only there. */
+export type Wanted = Omit<NewDevice, 'did' | 'secretHash'> & { did?: string };
+
+export class Enrolment {
+  readonly #devices: Devices;
+  readonly #makeKey: () => string;
+
+  /** @param makeKey makes and keeps a key, and answers its DID */
+  constructor(devices: Devices, makeKey: () => string) {
+    this.#devices = devices;
+    this.#makeKey = makeKey;
+  }
+
+  /**
+   * The secret, for custody gateway, is there this once: only its hash is kept.
+   * @throws EdgeError REQUEST_INVALID, DID_INVALID, DEVICE_EXISTS, STORE_UNAVAILABLE
+   */
+  async enrol({ did, ...rest }: Wanted): Promise<{ device: Device; secret?: string }> {
+    if (!KINDS.includes(rest.kind))
+      throw new EdgeError('REQUEST_INVALID', `kind ${rest.kind} is not one of ${KINDS.join(', ')}`);
+    if (rest.custody === 'device') {
+      if (did === undefined)
+        throw new EdgeError('REQUEST_INVALID', 'custody device needs the did of the key that the device holds');
+      publicKeyFromDid(did);
+      return { device: await this.#devices.enrol({ ...rest, did }, Date.now()) };
+    }
+    if (did !== undefined)
+      throw new EdgeError('REQUEST_INVALID', 'with custody gateway the gateway makes the key, so no did is given');
+    const secret = randomBytes(32).toString('base64url');
+    const made = { ...rest, did: this.#makeKey(), secretHash: hashSecret(secret) };
+    return { device: await this.#devices.enrol(made, Date.now()), secret };
+  }
+
+  /**
+   * The DID of a device on a serial line: the one that the config names, or the one of its sub, enrolled if need be.
+   * @throws EdgeError DEVICE_UNKNOWN, CUSTODY_MISMATCH
+   */
+  async serialDevice({ did, kind, sub }: { did: string; kind: string; sub: string }): Promise<string> {
+    if (did !== '') {
+      const device = this.#devices.get(did);
+      if (!device) throw new EdgeError('DEVICE_UNKNOWN', `serial device ${did}`);
+      if (device.custody !== 'gateway')
+        throw new EdgeError('CUSTODY_MISMATCH', `serial device ${did} holds its own key`);
+      return did;
+    }
+    const active = this.#devices.list().filter((d) => d.custody === 'gateway' && d.status === 'active');
+    const found = active.find((d) => d.sub === sub);
+    return (found ?? (await this.enrol({ kind, custody: 'gateway', sub })).device).did;
+  }
+}

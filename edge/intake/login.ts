@@ -1,0 +1,45 @@
+/** Who may connect to the broker, and as whom. */
+import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { EdgeError } from '../errors.ts';
+import type { Device, Devices } from '../store/devices.ts';
+import { ROLES, type Tokens } from '../tokens.ts';
+import { decodeDid } from '../wire/did.ts';
+import type { Login } from './mqtt.ts';
+import { verifyKey } from './verify.ts';
+
+/** Enrolment secrets are 256 random bits, so one fast hash hides them as well as a slow one would. */
+export const hashSecret = (secret: string): Uint8Array => new Uint8Array(createHash('sha256').update(secret).digest());
+
+export function makeLogin(devices: Devices, tokens: Tokens, clockSynced: () => boolean) {
+  const keys = new WeakMap<Device, KeyObject>();
+
+  return async (user: string, password: string): Promise<Login> => {
+    if (password === '') throw new EdgeError('LOGIN_FAILED', `${JSON.stringify(user.slice(0, 80))} gave no password`);
+    if (!user.startsWith('did:')) {
+      // People and flows: the user name is their role, the password their token.
+      const person = await tokens.person(password);
+      if (!ROLES.some((role) => role === user) || person.role !== user)
+        throw new EdgeError(
+          'LOGIN_FAILED',
+          `the token is for the role ${person.role}, the user name is ${JSON.stringify(user.slice(0, 80))}`,
+        );
+      return { kind: 'person', name: person.name };
+    }
+    const device = devices.get(user);
+    if (!device) throw new EdgeError('LOGIN_FAILED', `${user.slice(0, 80)} is not enrolled here`);
+    if (device.status !== 'active') throw new EdgeError('LOGIN_FAILED', `${user} is ${device.status}`);
+    if (device.custody === 'gateway') {
+      // The gateway itself has no secret: it signs people's tokens with its key, so a token must not log it in.
+      if (!device.secretHash || !timingSafeEqual(hashSecret(password), device.secretHash))
+        throw new EdgeError('LOGIN_FAILED', `${user} gave a wrong secret`);
+    } else {
+      let key = keys.get(device);
+      if (!key) {
+        key = verifyKey(decodeDid(device.did));
+        keys.set(device, key);
+      }
+      await tokens.device(password, user, key, clockSynced());
+    }
+    return { kind: 'device', did: user };
+  };
+}

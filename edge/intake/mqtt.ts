@@ -1,0 +1,406 @@
+/**
+ * The MQTT broker: everything that is particular to aedes is in this file. MQTT 3.1.1 only; a CONNECT of another
+ * version gets return code 1.
+ *
+ * QoS 1 is what devices are asked for. QoS 2 works: its PUBREC means what a PUBACK means, and accept knows bytes
+ * that come again, so the second half of its handshake has nothing left to protect. QoS 0 is taken, without an answer.
+ *
+ * aedes acknowledges before it calls publish handlers, so the commit sits in `authorizePublish`, which runs before
+ * the PUBACK; the next read of that socket waits for it. Sessions are never kept over a connection: envelopes are
+ * durable before their PUBACK, and what goes down to a device can be read again over HTTP.
+ */
+import { randomUUID } from 'node:crypto';
+import { type EventEmitter, once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { Aedes, type Client } from 'aedes';
+import { EdgeError, errorLine } from '../errors.ts';
+import type { Outcome } from './accept.ts';
+
+/** Who is connected: a device under its DID, or a person with a role. */
+export type Login = { kind: 'device'; did: string } | { kind: 'person'; name: string };
+
+export type MqttOptions = {
+  host: string;
+  port: number;
+  maxConnections: number;
+  maxConnectionsPerUser: number;
+  connectTimeoutMs: number;
+  /** Envelopes a second that one device may send for long; above it its socket is read more slowly. */
+  maxDeviceRate: number;
+  /** Answers who it is. @throws EdgeError LOGIN_FAILED */
+  login: (user: string, password: string) => Promise<Login>;
+  /** @throws EdgeError when nothing is durable */
+  offerEnvelope: (did: string, topic: string, bytes: Uint8Array) => Promise<Outcome>;
+  offerSenml: (did: string, topic: string, bytes: Uint8Array, resent: boolean) => Promise<Outcome>;
+  report: (line: string) => void;
+};
+
+/** The largest packet: an envelope that is too large by up to as much again still gets its place in quarantine. */
+const MAX_PACKET = 128 * 1024;
+/** Before its login a connection may send no more than a CONNECT. */
+const MAX_FIRST_PACKET = 8 * 1024;
+const PRINTABLE = /^[\x20-\x7e]{0,256}$/;
+/** Bytes that may lie here for a client that does not read; above it, messages to it are left out. */
+const MAX_UNREAD = 1024 * 1024;
+const FROM_SERVERS: readonly string[] = ['connack', 'suback', 'unsuback', 'pingresp'];
+const NOTHING = Buffer.alloc(0);
+
+type Guest = { login?: Login };
+/** Tokens refill with time; a negative balance is a debt that the sender waits off. */
+type Bucket = { tokens: number; at: number };
+
+class Broker extends Aedes {
+  // Nobody may subscribe below up/, so after the commit there is nothing left to do for these packets.
+  override publish(...args: unknown[]): void {
+    const [packet, client, done] = args as [Publish, Client | null, (() => void) | undefined];
+    if (typeof done === 'function' && client && packet.topic.startsWith('up/')) done();
+    else (super.publish as (...a: unknown[]) => void)(...args);
+  }
+}
+
+export class MqttIntake {
+  readonly #o: MqttOptions;
+  #broker: Broker | undefined;
+  #server: Server | undefined;
+  #stopping = false;
+  readonly #guests = new WeakMap<Client, Guest>();
+  /**
+   * All whose sockets are open, and those of them that have logged in, by client id. aedes knows none before its
+   * login, and loses count when ids are taken over in a hurry.
+   */
+  readonly #clients = new Set<Client>();
+  readonly #connected = new Map<string, Client>();
+  readonly #connectionsByUser = new Map<string, number>();
+  /** By DID, and kept when the device leaves: who comes back is not a new one. */
+  readonly #buckets = new Map<string, Bucket>();
+  #liveSubscribers = 0;
+  /** Counts since start, for metrics. */
+  readonly counts = {
+    connections: 0,
+    logins: 0,
+    loginsRefused: 0,
+    malformed: 0,
+    forbidden: 0,
+    undelivered: 0,
+    throttledMs: 0,
+  };
+
+  constructor(options: MqttOptions) {
+    this.#o = options;
+  }
+
+  /** @throws EdgeError PORT_TAKEN */
+  async start(): Promise<number> {
+    const broker = new Broker({
+      connectTimeout: this.#o.connectTimeoutMs,
+      maxTopicLevels: 8,
+      preConnect: (_, packet, done) => this.#preConnect(packet, done),
+      authenticate: (client, user, password, done) => {
+        this.#login(client, user ?? '', password?.toString('utf8') ?? '').then(
+          () => done(null, true),
+          (error: Error) => {
+            if (!client.closed) {
+              this.counts.loginsRefused++;
+              this.#o.report(`mqtt: ${errorLine(error)}`);
+            }
+            done(Object.assign(error, { returnCode: 5 as never }), false);
+          },
+        );
+      },
+      authorizePublish: (client, packet, done) => {
+        this.#publish(client, packet).then(
+          () => done(null),
+          (error: Error) => done(error),
+        );
+      },
+      authorizeSubscribe: (client, subscription, done) => {
+        const allowed = client !== null && this.#maySubscribe(client, subscription.topic);
+        if (!allowed) {
+          this.counts.forbidden++;
+          this.#o.report(
+            `mqtt: ${new EdgeError('TOPIC_FORBIDDEN', `${this.#name(client)} subscribing ${JSON.stringify(subscription.topic.slice(0, 100))}`).line}`,
+          );
+        }
+        done(null, allowed ? subscription : null);
+      },
+      authorizeForward: (client, packet) => {
+        if ((client.conn as Socket).writableLength <= MAX_UNREAD) return packet;
+        this.counts.undelivered++;
+        return null as never;
+      },
+    });
+    broker.on('connectionError', (client, error) => this.#malformed(client, error));
+    broker.on('clientError', (client, error) => this.#malformed(client, error));
+    broker.on('subscribe', () => this.#countLive());
+    broker.on('unsubscribe', () => this.#countLive());
+    // Among others: a will refused that aedes takes for left over. Without a listener it would end the process.
+    (broker as EventEmitter).on('error', (error: Error) => this.#o.report(`mqtt: ${errorLine(error)}`));
+    await broker.listen();
+    this.#broker = broker;
+    this.#server = createServer((socket) => this.#connect(socket));
+    this.#server.maxConnections = this.#o.maxConnections;
+    try {
+      this.#server.listen(this.#o.port, this.#o.host);
+      await once(this.#server, 'listening');
+    } catch (error) {
+      broker.close();
+      throw new EdgeError(
+        'PORT_TAKEN',
+        `mqtt ${this.#o.host}:${this.#o.port} (${(error as NodeJS.ErrnoException).code})`,
+      );
+    }
+    this.#server.on('error', (error) => this.#o.report(`mqtt: ${errorLine(error)}`));
+    return (this.#server.address() as { port: number }).port;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    const broker = this.#broker;
+    if (!server || !broker) return;
+    this.#stopping = true;
+    const closed = once(server, 'close');
+    server.close();
+    for (const client of this.#clients) client.close();
+    await closed;
+    await new Promise<void>((resolve) => broker.close(() => resolve()));
+  }
+
+  #connect(socket: Socket): void {
+    this.counts.connections++;
+    socket.setNoDelay(true);
+    const broker = this.#broker as Broker;
+    const client = broker.handle(socket);
+    this.#guests.set(client, {});
+    this.#clients.add(client);
+    socket.once('close', () => this.#left(client));
+    this.#guardParser(client);
+    dontWaitForReader(client);
+  }
+
+  /** What mqtt-packet lets through, or collects: up to 256 MiB for one packet before it says a word. */
+  #guardParser(client: Client): void {
+    const parser = (client as unknown as { _parser: PacketParser })._parser;
+    const refuse = (why: string): false => {
+      parser._emitError(new EdgeError('PACKET_INVALID', why));
+      return false;
+    };
+    const { _parseLength: parseLength, _parsePayload: parsePayload } = parser;
+    parser._parseLength = () => {
+      const done = parseLength.call(parser);
+      const cap = this.#guests.get(client)?.login ? MAX_PACKET : MAX_FIRST_PACKET;
+      const { length } = parser.packet;
+      return done && length > cap ? refuse(`a packet of ${length} bytes, the cap is ${cap}`) : done;
+    };
+    parser._parsePayload = () => {
+      const done = parsePayload.call(parser);
+      if (!done || parser.error) return done;
+      const { cmd, messageId, length } = parser.packet;
+      if (FROM_SERVERS.includes(cmd)) return refuse(`${cmd} from a client`);
+      if (parser._pos > length) return refuse('a packet that ends within a field');
+      // [MQTT-2.3.1-1]
+      return messageId !== undefined && messageId < 1 ? refuse('a packet identifier of 0') : done;
+    };
+  }
+
+  #preConnect(packet: ConnectPacket, done: (error: Error | null, go: boolean) => void): void {
+    // Whatever else is wrong, a client of another version must learn that this is why: aedes answers 1 to 5.
+    if (packet.protocolVersion !== 4) {
+      packet.protocolVersion = 5;
+      done(null, true);
+      return;
+    }
+    const user = packet.username ?? '';
+    const { will } = packet;
+    const flaw = !PRINTABLE.test(packet.clientId ?? '')
+      ? 'the client id is not printable ASCII of at most 256 characters'
+      : !PRINTABLE.test(user)
+        ? 'the user name is not printable ASCII of at most 256 characters'
+        : will !== undefined && !will.topic.startsWith(`up/${user}/`)
+          ? 'a will outside up/{did}/'
+          : will?.qos === 3
+            ? 'a will of QoS 3'
+            : undefined;
+    if (flaw !== undefined) {
+      done(new EdgeError('PACKET_INVALID', flaw), false);
+      return;
+    }
+    packet.clientId ||= `anonymous-${randomUUID()}`;
+    packet.clean = true; // no session outlives its connection
+    done(null, true);
+  }
+
+  async #login(client: Client, user: string, password: string): Promise<void> {
+    const guest = this.#guests.get(client) as Guest;
+    const login = await this.#o.login(user, password);
+    const who = nameOf(login);
+    // Client ids live in the name space of their user, so that nobody can close another's connection by taking its id.
+    const id = `${who} ${client.id}`;
+    const open = this.#connectionsByUser.get(who) ?? 0;
+    const replaced = this.#connected.get(id);
+    if (open - (replaced ? 1 : 0) >= this.#o.maxConnectionsPerUser)
+      throw new EdgeError(
+        'LOGIN_FAILED',
+        `${who} has ${open} connections open, the cap is ${this.#o.maxConnectionsPerUser}`,
+      );
+    if (client.closed) throw new Error('connection closed');
+    replaced?.close(); // [MQTT-3.1.4-2]
+    (client as { id: string }).id = id;
+    guest.login = login;
+    this.#connected.set(id, client);
+    this.#connectionsByUser.set(who, open + 1);
+    this.counts.logins++;
+  }
+
+  #left(client: Client): void {
+    this.#clients.delete(client);
+    const login = this.#guests.get(client)?.login; // which stays: a will may come after it
+    if (!login) return;
+    if (this.#connected.get(client.id) === client) this.#connected.delete(client.id);
+    const who = nameOf(login);
+    const open = (this.#connectionsByUser.get(who) ?? 1) - 1;
+    if (open > 0) this.#connectionsByUser.set(who, open);
+    else this.#connectionsByUser.delete(who);
+    if (login.kind === 'person') this.#countLive();
+  }
+
+  async #publish(client: Client | null, packet: Publish): Promise<void> {
+    const login = client ? this.#guests.get(client)?.login : undefined;
+    const { topic } = packet;
+    if (login?.kind !== 'device' || (topic !== `up/${login.did}/cose` && topic !== `up/${login.did}/senml`)) {
+      this.counts.forbidden++;
+      const error = new EdgeError(
+        'TOPIC_FORBIDDEN',
+        `${this.#name(client)} publishing to ${JSON.stringify(topic.slice(0, 100))}`,
+      );
+      this.#o.report(`mqtt: ${error.line}`);
+      throw error;
+    }
+    packet.retain = false;
+    await this.#throttle(login.did);
+    // A view into the socket's buffer: copied, so that one envelope that waits does not keep 64 KiB alive.
+    const bytes = new Uint8Array(packet.payload as Buffer);
+    // aedes would keep that of a QoS 2 packet until its PUBREL; nobody needs it after the commit.
+    packet.payload = NOTHING;
+    const outcome = topic.endsWith('/cose')
+      ? await this.#o.offerEnvelope(login.did, topic, bytes)
+      : await this.#o.offerSenml(login.did, topic, bytes, packet.dup === true);
+    if (outcome.kind === 'quarantined') this.#sayRefused(login.did, outcome);
+    // Nobody is there to hear of it. Without this aedes keeps a QoS 2 packet of a client that has left for ever.
+    if (client?.closed) throw new Error('connection closed');
+  }
+
+  /** More than the device's rate: its sockets wait, and nobody else's. */
+  async #throttle(did: string): Promise<void> {
+    const rate = this.#o.maxDeviceRate;
+    const now = performance.now();
+    const bucket = this.#buckets.get(did) ?? { tokens: rate, at: now };
+    this.#buckets.set(did, bucket);
+    bucket.tokens = Math.min(rate, bucket.tokens + ((now - bucket.at) / 1000) * rate) - 1;
+    bucket.at = now;
+    if (bucket.tokens >= 0) return;
+    const wait = (-bucket.tokens / rate) * 1000;
+    this.counts.throttledMs += wait;
+    await new Promise((resolve) => setTimeout(resolve, wait).unref());
+    if (this.#stopping) throw new EdgeError('STORE_UNAVAILABLE', 'the gateway is stopping');
+  }
+
+  #sayRefused(did: string, { code, detail, epoch, seq }: Extract<Outcome, { kind: 'quarantined' }>): void {
+    const cti = epoch === null || seq === null ? null : `${hex32(epoch)}${hex32(seq)}`;
+    this.send(`down/${did}/error`, JSON.stringify({ code, detail, cti }), 1);
+  }
+
+  /** Publish to whoever may read it. */
+  send(topic: string, payload: string | Uint8Array, qos: 0 | 1): void {
+    this.#broker?.publish(
+      { cmd: 'publish', topic, payload: Buffer.from(payload as string), qos, retain: false, dup: false },
+      (error?: Error) => {
+        if (error) this.#o.report(`mqtt: ${errorLine(error)}`);
+      },
+    );
+  }
+
+  #maySubscribe(client: Client, topic: string): boolean {
+    const login = this.#guests.get(client)?.login;
+    if (login?.kind === 'device')
+      return [
+        `down/${login.did}/#`,
+        `down/${login.did}/+`,
+        `down/${login.did}/receipt`,
+        `down/${login.did}/error`,
+      ].includes(topic);
+    return login?.kind === 'person' && topic.startsWith('live/') && PRINTABLE.test(topic);
+  }
+
+  /** Readings are decoded for the live topics only while somebody listens. */
+  get hasLiveSubscribers(): boolean {
+    return this.#liveSubscribers > 0;
+  }
+
+  get connected(): number {
+    return this.#connected.size;
+  }
+
+  #countLive(): void {
+    this.#liveSubscribers = 0;
+    for (const client of this.#connected.values()) {
+      if (this.#guests.get(client)?.login?.kind !== 'person') continue;
+      const { subscriptions } = client as unknown as { subscriptions: object };
+      if (Object.keys(subscriptions).some((topic) => topic.startsWith('live/'))) this.#liveSubscribers++;
+    }
+  }
+
+  #name(client: Client | null): string {
+    const login = client ? this.#guests.get(client)?.login : undefined;
+    return login ? nameOf(login) : 'a connection without login';
+  }
+
+  #malformed(client: Client | null, error: Error): void {
+    // Left mid-way, an ordinary thing on a radio link, is not worth a line.
+    if (/ECONNRESET|EPIPE|connection closed|keep alive timeout|drain timeout/.test(error.message)) return;
+    if (error instanceof EdgeError && error.code !== 'PACKET_INVALID') return; // said where it was found
+    if ((error as { errorCode?: number }).errorCode === 5) return;
+    this.counts.malformed++;
+    this.#o.report(
+      `mqtt: ${new EdgeError('PACKET_INVALID', `${this.#name(client)}: ${error instanceof EdgeError ? error.detail : error.message}`).line}`,
+    );
+  }
+}
+
+const hex32 = (n: number): string => n.toString(16).padStart(8, '0');
+
+/** One name for one user, with no space in it. */
+const nameOf = (login: Login): string =>
+  login.kind === 'device' ? login.did : `person:${encodeURIComponent(login.name)}`;
+
+/**
+ * aedes counts a message as delivered when its reader has room again, and holds up the messages to all others from
+ * the hundredth that was not: until the reader has gone on, or 60 s have passed and it is thrown out.
+ */
+function dontWaitForReader(client: Client): void {
+  const deliveries = client as unknown as Record<'deliver0' | 'deliverQoS', Delivery>;
+  for (const name of ['deliver0', 'deliverQoS'] as const) {
+    const deliver = deliveries[name];
+    deliveries[name] = (packet, done) => {
+      deliver(packet, () => undefined);
+      setImmediate(done);
+    };
+  }
+}
+
+type Delivery = (packet: unknown, done: () => void) => void;
+type ConnectPacket = {
+  protocolVersion?: number;
+  clientId?: string;
+  username?: string;
+  clean?: boolean;
+  will?: { topic: string; qos?: number | undefined };
+};
+type Publish = { topic: string; payload: string | Buffer; dup?: boolean; retain?: boolean };
+type PacketParser = {
+  packet: { cmd: string; length: number; messageId?: number };
+  error: Error | null;
+  _pos: number;
+  _parseLength: () => boolean;
+  _parsePayload: () => boolean;
+  _emitError: (error: Error) => void;
+};

@@ -1,0 +1,31 @@
+/** Device kinds: which register a kind bills. That one comes first in each pack, as an unsigned integer in Wh. */
+import { EdgeError } from '../errors.ts';
+import type { SenmlRecord } from '../wire/senml.ts';
+
+type Profile = { billed?: string; says: string };
+
+/** OBIS: 1-0:1.8.0 active energy import, 1-0:2.8.0 active energy export. Vehicles speak COVESA VSS paths. */
+export const PROFILES: Readonly<Record<string, Profile>> = {
+  meter: { billed: '1-0:1.8.0', says: 'a consumption meter' },
+  plant: { billed: '1-0:2.8.0', says: 'the meter of a generating plant' },
+  inverter: { billed: '1-0:2.8.0', says: 'an inverter read over a bus' },
+  vehicle: { says: 'a vehicle' },
+  sensor: { says: 'anything that is not billed' },
+};
+
+/** What the gateway itself says in its log: its genesis entry. Not a kind that can be enrolled. */
+export const GATEWAY_KIND = 'gateway';
+
+export const KINDS = Object.keys(PROFILES);
+
+/** @throws EdgeError PROFILE_MISMATCH */
+export function checkProfile(kind: string, records: readonly SenmlRecord[]): void {
+  const billed = PROFILES[kind]?.billed;
+  if (billed === undefined) return;
+  const first = records[0];
+  if (first?.n !== billed || first.u !== 'Wh' || first.v === undefined || !Number.isInteger(first.v) || first.v < 0)
+    throw new EdgeError(
+      'PROFILE_MISMATCH',
+      `a ${kind} bills ${billed}, so the first record is {n: "${billed}", u: "Wh", v: unsigned integer}`,
+    );
+}
