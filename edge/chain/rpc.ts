@@ -1,0 +1,90 @@
+/** JSON-RPC over HTTP: the client, and what its errors mean to us. */
+import {
+  BaseError,
+  ContractFunctionExecutionError,
+  ContractFunctionRevertedError,
+  createPublicClient,
+  HttpRequestError,
+  http,
+  type PublicClient,
+  RpcRequestError,
+  TimeoutError,
+} from 'viem';
+import { EdgeError } from '../errors.ts';
+
+/** @param signal cuts off what is under way, and refuses all that comes after */
+export const rpcClient = (rpc: string, timeoutMs = 10_000, signal?: AbortSignal): PublicClient =>
+  createPublicClient({
+    transport: http(rpc, { timeout: timeoutMs, retryCount: 0, fetchOptions: signal ? { signal } : {} }),
+    cacheTime: 0,
+  });
+
+/** Providers put API keys into the path, the query or the user part of a URL: none of it goes into a log. */
+export function withoutSecrets(rpc: string): string {
+  try {
+    return new URL(rpc).origin;
+  } catch {
+    return 'the RPC URL';
+  }
+}
+
+/** Whether the URL says nothing but where to connect, so that it may be written down. */
+export const isPublic = (rpc: string): boolean => URL.canParse(rpc) && `${new URL(rpc).origin}/` === new URL(rpc).href;
+
+/** Nodes and proxies quote what they were sent. Short parts (v1, rpc) hide nothing, and are left to be words. */
+function scrub(text: string, rpc: string): string {
+  if (!URL.canParse(rpc)) return text;
+  const { username, password, pathname, searchParams } = new URL(rpc);
+  const parts = [username, password, ...pathname.split('/'), ...searchParams.values()];
+  return [...parts, ...parts.map(decoded)]
+    .filter((part) => part.length > 3)
+    .sort((a, b) => b.length - a.length)
+    .reduce((clean, part) => clean.replaceAll(part, '***'), text);
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+const find = <E extends Error>(error: unknown, type: abstract new (...args: never[]) => E): E | undefined =>
+  error instanceof BaseError ? ((error.walk((e) => e instanceof type) as E | null) ?? undefined) : undefined;
+
+/** In the words of whoever knew it best: the node, the HTTP server, or the socket. */
+function reason(error: unknown, rpc: string): string {
+  const status = find(error, HttpRequestError)?.status;
+  let text: string;
+  if (status !== undefined) text = `HTTP status ${status}`;
+  else if (find(error, TimeoutError)) text = 'no answer in time';
+  else {
+    let deepest = error;
+    while (deepest instanceof Error && deepest.cause instanceof Error) deepest = deepest.cause;
+    const { code, message } = deepest as { code?: unknown; message?: string };
+    text = find(error, RpcRequestError)?.details || message || String(code ?? deepest);
+  }
+  return scrub(text.split('\n')[0] as string, rpc);
+}
+
+const urlOf = (client: PublicClient): string => (client.transport as unknown as { url: string }).url;
+
+/** Of a request that asked: CHAIN_AWAY, or CHAIN_WRONG where there is an answer and it isn't that of our contract. */
+export function chainError(error: unknown, client: PublicClient): EdgeError {
+  if (error instanceof EdgeError) return error;
+  const rpc = urlOf(client);
+  const call = find(error, ContractFunctionExecutionError);
+  const unanswered = find(error, HttpRequestError) ?? find(error, TimeoutError) ?? find(error, RpcRequestError);
+  if (call && (!unanswered || find(error, ContractFunctionRevertedError)))
+    return new EdgeError('CHAIN_WRONG', `what is at ${call.contractAddress} does not answer as an Anchors contract`, {
+      cause: error,
+    });
+  return new EdgeError('CHAIN_AWAY', `${withoutSecrets(rpc)} (${reason(error, rpc)})`, { cause: error });
+}
+
+/** Of a request that sent something: CHAIN_REFUSED with the node's own words, where it was the node that refused. */
+export const sendError = (error: unknown, client: PublicClient, what: string): EdgeError =>
+  !(error instanceof EdgeError) && find(error, RpcRequestError)
+    ? new EdgeError('CHAIN_REFUSED', `${what}: ${reason(error, urlOf(client))}`, { cause: error })
+    : chainError(error, client);

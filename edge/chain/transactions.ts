@@ -1,0 +1,140 @@
+/**
+ * Transactions as rows: written before they are sent, so that a restart at any point knows what may be on its way.
+ *
+ *   signed -> sent -> mined -> confirmed
+ *     ^________________/______/   (the chain took it back)
+ *   signed, sent -> failed        (mined but reverted)
+ *   signed, sent -> lost          (another transaction took its nonce, or one before it is gone)
+ */
+import type { Hex } from 'viem';
+import type { SqlStatement, SqlValue, Store } from '../store/store.ts';
+
+export type TxStatus = 'signed' | 'sent' | 'mined' | 'confirmed' | 'failed' | 'lost';
+
+export type TxRow = {
+  id: number;
+  chainId: number;
+  contract: Hex;
+  nonce: number;
+  size: number;
+  root: Uint8Array;
+  raw: Hex;
+  /** All hashes this nonce had, oldest first. */
+  hashes: Hex[];
+  /** maxFeePerGas in wei. */
+  fee: bigint;
+  status: TxStatus;
+  block: number | null;
+  gasUsed: number | null;
+  madeMs: number;
+  sentMs: number | null;
+  minedMs: number | null;
+};
+
+type Raw = Omit<TxRow, 'hashes' | 'fee'> & { hashes: string; fee: string };
+
+const COLUMNS = `id, chain_id AS chainId, contract, nonce, size, root, raw, hashes, fee, status, block,
+  gas_used AS gasUsed, made_ms AS madeMs, sent_ms AS sentMs, mined_ms AS minedMs`;
+
+const fromRaw = (row: Raw): TxRow => ({ ...row, hashes: JSON.parse(row.hashes) as Hex[], fee: BigInt(row.fee) });
+
+const SETTABLE = {
+  raw: 'raw',
+  hashes: 'hashes',
+  fee: 'fee',
+  status: 'status',
+  block: 'block',
+  gasUsed: 'gas_used',
+  sentMs: 'sent_ms',
+  minedMs: 'mined_ms',
+} as const;
+
+export class Transactions {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  #where(condition: string, ...params: unknown[]): TxRow[] {
+    return this.#store.all<Raw>(`SELECT ${COLUMNS} FROM transactions WHERE ${condition}`, ...params).map(fromRaw);
+  }
+
+  /** Not yet final on this chain and contract, in the order of their nonces. */
+  open(chainId: number, contract: Hex): TxRow[] {
+    return this.#where(
+      "status IN ('signed', 'sent', 'mined') AND chain_id = ? AND contract = ? ORDER BY nonce",
+      chainId,
+      contract,
+    );
+  }
+
+  /**
+   * Anchors that were called final and are of more entries than the chain's head has now: it was rolled back, or
+   * begun anew. They are to be sent again.
+   * @returns how many there are
+   */
+  async reopen(chainId: number, contract: Hex, headSize: number): Promise<number> {
+    const gone = "status = 'confirmed' AND chain_id = ? AND contract = ? AND size > ?";
+    const params = [chainId, contract, headSize];
+    const found = this.#store.get<{ n: number }>(`SELECT count(*) AS n FROM transactions WHERE ${gone}`, ...params);
+    if (!found || found.n === 0) return 0;
+    const sql = `UPDATE transactions SET status = 'signed', block = NULL, mined_ms = NULL WHERE ${gone}`;
+    await this.#write({ sql, params });
+    return found.n;
+  }
+
+  /** Newest first. */
+  list(limit: number, before: number): TxRow[] {
+    return this.#where('id < ? ORDER BY id DESC LIMIT ?', before, limit);
+  }
+
+  anchored(): { count: number; size: number } {
+    return (
+      this.#store.get<{ count: number; size: number }>(
+        "SELECT count(*) AS count, coalesce(max(size), 0) AS size FROM transactions WHERE status IN ('mined', 'confirmed')",
+      ) ?? { count: 0, size: 0 }
+    );
+  }
+
+  /** The newest anchor whose tree covers index `index`, or any of exactly `size`. */
+  covering(index: number): TxRow | undefined {
+    return this.#where("size > ? AND status IN ('mined', 'confirmed') ORDER BY size LIMIT 1", index)[0];
+  }
+
+  ofSize(size: number): TxRow | undefined {
+    return this.#where("size = ? AND status IN ('mined', 'confirmed') ORDER BY id DESC LIMIT 1", size)[0];
+  }
+
+  insert(row: Omit<TxRow, 'id' | 'status' | 'block' | 'gasUsed' | 'sentMs' | 'minedMs'>): Promise<void> {
+    return this.#write({
+      sql: `INSERT INTO transactions (chain_id, contract, nonce, size, root, raw, hashes, fee, status, made_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'signed', ?)`,
+      params: [
+        row.chainId,
+        row.contract,
+        row.nonce,
+        row.size,
+        row.root,
+        row.raw,
+        JSON.stringify(row.hashes),
+        String(row.fee),
+        row.madeMs,
+      ],
+    });
+  }
+
+  update(id: number, change: Partial<Pick<TxRow, keyof typeof SETTABLE>>): Promise<void> {
+    const names = Object.keys(change) as (keyof typeof SETTABLE)[];
+    const value = (v: unknown): SqlValue =>
+      Array.isArray(v) ? JSON.stringify(v) : typeof v === 'bigint' ? String(v) : (v as SqlValue);
+    return this.#write({
+      sql: `UPDATE transactions SET ${names.map((n) => `${SETTABLE[n]} = ?`).join(', ')} WHERE id = ?`,
+      params: [...names.map((n) => value(change[n])), id],
+    });
+  }
+
+  #write(statement: SqlStatement): Promise<void> {
+    return this.#store.write({ statements: [statement] });
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The one helper that every test of the path ends with: re-reads a data folder that nothing has open any more, and
+ * checks everything that the gateway promised, with code of its own where the gateway has an opinion.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { expect } from 'vitest';
+import type { AnchorsContract } from '../../edge/chain/contract.ts';
+import { openCheckpoint, parseVerifierKey } from '../../edge/log/checkpoint.ts';
+import { publicKeyFromDid } from '../../edge/wire/did.ts';
+import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
+import { decodeEnvelope } from '../../edge/wire/envelope.ts';
+
+const sha256 = (...parts: Uint8Array[]): Buffer => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+const LEAF = Buffer.from([0]);
+const NODE = Buffer.from([1]);
+
+/** Roots of all prefixes of the leaves, the plain way: a stack of complete subtrees (RFC 6962 section 2.1). */
+export class PlainTree {
+  readonly #stack: { height: number; hash: Buffer }[] = [];
+  size = 0;
+
+  add(entry: Uint8Array): void {
+    let node = { height: 0, hash: sha256(LEAF, entry) };
+    while (this.#stack.at(-1)?.height === node.height) {
+      const left = this.#stack.pop() as typeof node;
+      node = { height: node.height + 1, hash: sha256(NODE, left.hash, node.hash) };
+    }
+    this.#stack.push(node);
+    this.size++;
+  }
+
+  root(): Buffer {
+    return this.#stack.map(({ hash }) => hash).reduceRight((right, left) => sha256(NODE, left, right));
+  }
+}
+
+export type WholeTruth = {
+  entries: number;
+  /** SHA-256 in hex of each envelope in the log, to the index that it has. */
+  byHash: Map<string, number>;
+  quarantined: Map<string, number>;
+};
+
+type EntryRow = { idx: number; device: number; epoch: number; seq: number; envelope: Uint8Array };
+
+/** @param verifySignatures each one costs about 2 ms, so long logs are sampled: one in so many */
+export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number } = {}): WholeTruth {
+  const { verifyOneIn = 1 } = options;
+  const db = new Database(join(dataFolder, 'edge.db'), { readonly: true });
+  try {
+    expect(db.pragma('integrity_check', { simple: true })).toBe('ok');
+    const meta = new Map(
+      db
+        .prepare<[], { key: string; value: string }>('SELECT key, value FROM meta')
+        .all()
+        .map((r) => [r.key, r.value]),
+    );
+    const devices = new Map(
+      db
+        .prepare<[], { id: number; did: string; sub: string }>('SELECT id, did, sub FROM devices')
+        .all()
+        .map((r) => [r.id, r]),
+    );
+    const checkpoints = new Map(
+      db
+        .prepare<[], { size: number; root: Uint8Array; note: string }>('SELECT size, root, note FROM checkpoints')
+        .all()
+        .map((r) => [r.size, r]),
+    );
+    const tree = new PlainTree();
+    const byHash = new Map<string, number>();
+    const counters = new Set<string>();
+    const highest = new Map<number, [number, number]>();
+    const counts = new Map<number, number>();
+    let next = 0;
+    let verifierKey: ReturnType<typeof parseVerifierKey> | undefined;
+    for (const row of db
+      .prepare<[], EntryRow>('SELECT idx, device, epoch, seq, envelope FROM entries ORDER BY idx')
+      .iterate()) {
+      expect(row.idx).toBe(next++);
+      const e = decodeEnvelope(new Uint8Array(row.envelope));
+      const device = devices.get(row.device);
+      expect(e).toMatchObject({ iss: device?.did, sub: device?.sub, epoch: row.epoch, seq: row.seq });
+      if (row.idx % verifyOneIn === 0 && !verifyEd25519(e.signature, e.signed, publicKeyFromDid(e.iss)))
+        throw new Error(`entry ${row.idx} is not signed by ${e.iss}`);
+      const hash = sha256(row.envelope).toString('hex');
+      expect(byHash.has(hash), `entry ${row.idx} is there twice`).toBe(false);
+      byHash.set(hash, row.idx);
+      const counter = `${row.device}/${row.epoch}/${row.seq}`;
+      expect(counters.has(counter), `counter ${counter} is there twice`).toBe(false);
+      counters.add(counter);
+      const top = highest.get(row.device) ?? [-1, -1];
+      if (row.epoch > top[0] || (row.epoch === top[0] && row.seq > top[1]))
+        highest.set(row.device, [row.epoch, row.seq]);
+      counts.set(row.device, (counts.get(row.device) ?? 0) + 1);
+      if (row.idx === 0) {
+        expect(e.iss).toBe(meta.get('did'));
+        expect(e.records).toContainEqual({ n: 'origin', vs: meta.get('origin') });
+        verifierKey = parseVerifierKey(e.records.find((r) => r.n === 'log-key')?.vs as string);
+      }
+      tree.add(row.envelope);
+      const checkpoint = checkpoints.get(tree.size);
+      if (checkpoint) {
+        const opened = openCheckpoint(checkpoint.note, verifierKey as NonNullable<typeof verifierKey>);
+        expect(opened).toMatchObject({ origin: meta.get('origin'), size: tree.size });
+        expect(Buffer.from(opened.root).toString('hex')).toBe(tree.root().toString('hex'));
+        expect(Buffer.from(checkpoint.root).equals(tree.root())).toBe(true);
+        checkpoints.delete(tree.size);
+      }
+    }
+    expect([...checkpoints.keys()], 'checkpoints beyond the log').toEqual([]);
+    for (const row of db
+      .prepare<[], { device: number; epoch: number; seq: number; entries: number }>('SELECT * FROM counters')
+      .all()) {
+      expect([row.epoch, row.seq]).toEqual(highest.get(row.device));
+      expect(row.entries).toBe(counts.get(row.device));
+    }
+    const quarantined = new Map<string, number>();
+    for (const { code, n } of db
+      .prepare<[], { code: string; n: number }>('SELECT code, count(*) AS n FROM quarantine GROUP BY code')
+      .all())
+      quarantined.set(code, n);
+    return { entries: next, byHash, quarantined };
+  } finally {
+    db.close();
+  }
+}
+
+/** Every root that the contract holds for the anchors in the store is the root of the rebuilt tree. */
+export async function checkAnchors(dataFolder: string, contract: AnchorsContract): Promise<number> {
+  const db = new Database(join(dataFolder, 'edge.db'), { readonly: true });
+  try {
+    const origin = db.prepare("SELECT value FROM meta WHERE key = 'origin'").pluck().get() as string;
+    const sizes = new Set(
+      db
+        .prepare("SELECT size FROM transactions WHERE status IN ('mined', 'confirmed') ORDER BY size")
+        .pluck()
+        .all() as number[],
+    );
+    const { size: headSize } = await contract.head(origin);
+    if (headSize > 0) sizes.add(headSize);
+    const tree = new PlainTree();
+    let checked = 0;
+    for (const { envelope } of db
+      .prepare<[], { envelope: Uint8Array }>('SELECT envelope FROM entries ORDER BY idx')
+      .iterate()) {
+      tree.add(envelope);
+      if (!sizes.has(tree.size)) continue;
+      const held = await contract.rootAt(origin, tree.size);
+      expect(Buffer.from(held ?? []).toString('hex'), `root on the chain at ${tree.size}`).toBe(
+        tree.root().toString('hex'),
+      );
+      checked++;
+    }
+    expect(checked, 'anchors beyond the log').toBe(sizes.size);
+    return checked;
+  } finally {
+    db.close();
+  }
+}
