@@ -1,0 +1,102 @@
+/** The two things that a device asks of the gateway over HTTP: its origin, and to be enrolled. */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Enrolment } from './device.ts';
+
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 5000;
+const REQUEST_MS = 10_000;
+/** Enrolments under way at one time: each costs the gateway a scalar multiplication and a commit. */
+const AT_ONCE = 8;
+const MAX_BODY = 64 * 1024;
+
+/** Asks until there is an answer. Trouble that time may cure is reported once, and waited for. */
+export class GatewayApi {
+  readonly #url: string;
+  readonly #token: string | undefined;
+  readonly #stop: AbortSignal;
+  readonly #report: (line: string) => void;
+  #said = '';
+
+  /** @param stop gives up waiting, with an AbortError */
+  constructor(url: string, token: string | undefined, stop: AbortSignal, report: (line: string) => void) {
+    this.#url = url.replace(/\/+$/, '');
+    this.#token = token;
+    this.#stop = stop;
+    this.#report = report;
+  }
+
+  /** The part of the log's verifier key (C2SP signed-note) before the first '+'. */
+  async origin(): Promise<string> {
+    const { status, text } = await this.#ask('/log/key', {});
+    const origin = text.trim().split('+')[0];
+    if (status !== 200 || !origin || !text.includes('+'))
+      throw new Error(`${this.#url}/log/key answers ${status} and no verifier key: is this the API of a gateway?`);
+    return origin;
+  }
+
+  /** One that is enrolled already is fine. */
+  async enrol(devices: readonly Enrolment[]): Promise<void> {
+    const rest = [...devices];
+    const worker = async (): Promise<void> => {
+      for (let device = rest.shift(); device; device = rest.shift()) await this.#enrol(device);
+    };
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, rest.length) }, worker));
+  }
+
+  async #enrol(device: Enrolment): Promise<void> {
+    const { status, text } = await this.#ask('/devices', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(device),
+    });
+    if (status === 201) return;
+    const { code, detail, todo } = problem(text);
+    if (status === 409 && code === 'DEVICE_EXISTS') return;
+    throw new Error(`enrolling ${device.label} failed: ${status} ${code}: ${detail}. ${todo}`.trim());
+  }
+
+  async #ask(path: string, init: RequestInit): Promise<{ status: number; text: string }> {
+    for (let attempt = 0; ; attempt++) {
+      let trouble: string;
+      try {
+        const response = await fetch(this.#url + path, {
+          ...init,
+          redirect: 'error',
+          signal: AbortSignal.any([this.#stop, AbortSignal.timeout(REQUEST_MS)]),
+        });
+        const text = await bodyOf(response);
+        if (response.status < 500 && response.status !== 429) return { status: response.status, text };
+        trouble = `${response.status} ${problem(text).code}`;
+      } catch (error) {
+        this.#stop.throwIfAborted();
+        const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+        trouble = cause?.code ?? (error as Error).message;
+      }
+      if (trouble !== this.#said) this.#report(`waiting for ${this.#url}: ${trouble}`);
+      this.#said = trouble;
+      await wait(Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt), undefined, { signal: this.#stop });
+    }
+  }
+}
+
+/** What calls itself a gateway may send anything: no more than this is kept of it. */
+async function bodyOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > MAX_BODY) throw new Error(`an answer of more than ${MAX_BODY} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** RFC 9457. */
+function problem(text: string): { code: string; detail: string; todo: string } {
+  try {
+    const { code, detail, todo } = JSON.parse(text) as Record<string, unknown>;
+    return { code: String(code ?? 'no code'), detail: String(detail ?? ''), todo: String(todo ?? '') };
+  } catch {
+    return { code: 'no problem document', detail: text.slice(0, 100), todo: '' };
+  }
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+/** sejong-sim: argv, signals, exit code; nothing else. */
+import { help, type Options, readOptions, UsageError } from './options.ts';
+import { Display, summary } from './progress.ts';
+import { type Progress, run } from './run.ts';
+
+const IPC_MS = 1000;
+/** When a clean stop takes longer than this, the process ends all the same: the journals can take that. */
+const STOP_MS = 1900;
+
+async function main(): Promise<number> {
+  let options: Options;
+  try {
+    options = readOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`sejong-sim: ${error.message}; see --help\n`);
+    return 2;
+  }
+  if (options.help) {
+    process.stdout.write(`${help()}\n`);
+    return 0;
+  }
+
+  const stop = new AbortController();
+  const end = (): void => {
+    // A terminal and a parent may both say so: the second one changes nothing.
+    if (stop.signal.aborted) return;
+    stop.abort();
+    setTimeout(() => process.exit(1), STOP_MS).unref();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+  // A parent that was killed cannot say so; its end of the channel closes.
+  process.on('disconnect', end);
+  // A reader that left (| head) must not end the run before its summary.
+  process.stdout.on('error', () => {});
+
+  const display = options.quiet ? undefined : new Display(process.stdout);
+  const send = (message: object): void => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => {});
+  };
+  try {
+    const counts = await run(
+      options,
+      {
+        report: (line) => {
+          if (display) display.say(line);
+          else process.stderr.write(`sejong-sim: ${line}\n`);
+        },
+        ready: (members, inverters) => send({ type: 'ready', members, inverters }),
+        watch: (progress: () => Progress) => {
+          display?.start(progress);
+          if (process.send) setInterval(() => send({ type: 'progress', ...progress() }), IPC_MS).unref();
+        },
+      },
+      stop.signal,
+    );
+    display?.stop();
+    if (display) for (const line of summary(counts, options.state)) display.say(line);
+    send({ type: 'summary', ...counts });
+    process.stdout.write(`${JSON.stringify(counts)}\n`);
+    // A refused envelope is acknowledged as well, but it is not in the log.
+    return counts.buffered === 0 && counts.honestRefused === 0 ? 0 : 1;
+  } catch (error) {
+    display?.stop();
+    process.stderr.write(`sejong-sim: ${(error as Error).message}\n`);
+    return 1;
+  }
+}
+
+const code = await main();
+process.exitCode = code;
+// Written out, then gone: an open channel to a parent would keep the process.
+process.stdout.write('', () => process.exit(code));
