@@ -1,0 +1,57 @@
+/** From rows to what the API says. */
+import type { Device, Devices } from '../store/devices.ts';
+import type { EntryRow } from '../store/entries.ts';
+import type { Quarantine, QuarantineRow } from '../store/quarantine.ts';
+import { decodeEnvelope } from '../wire/envelope.ts';
+import type { EntryView } from './views.ts';
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+export function describeEntry(row: EntryRow, devices: Devices, withEnvelope: boolean): EntryView {
+  const device = devices.byId(row.device) as Device;
+  const { iss, sub, iat, epoch, seq, records } = decodeEnvelope(row.envelope);
+  return {
+    index: row.idx,
+    did: iss,
+    kind: device.kind,
+    custody: device.custody,
+    sub,
+    iat,
+    epoch,
+    seq,
+    receivedMs: row.receivedMs,
+    clock: row.clockSynced ? 'synced' : 'unsynced',
+    records: records.map(({ vd, ...r }) => (vd ? { ...r, vd: base64(vd) } : r)),
+    ...(withEnvelope ? { envelope: base64(row.envelope) } : {}),
+  };
+}
+
+export function describeDevice(d: Device, quarantine: Quarantine) {
+  const { did, kind, custody, sub, owner, capacityW, energySource, label, status, replacedBy, enrolledMs, updatedMs } =
+    d;
+  const { epoch, seq, entries, lastIdx, lastMs, gaps } = d.counter;
+  return {
+    did,
+    kind,
+    custody,
+    sub,
+    owner,
+    capacityW,
+    energySource,
+    label,
+    status,
+    replacedBy,
+    enrolledMs,
+    updatedMs,
+    counter: epoch < 0 ? null : { epoch, seq, entries, lastIndex: lastIdx, lastMs, gaps: [...gaps] },
+    quarantined: quarantine.heldBy(did),
+  };
+}
+
+const hex32 = (n: number): string => n.toString(16).padStart(8, '0');
+
+export const describeQuarantined = ({ sha256: _, epoch, seq, bytes, ...q }: QuarantineRow) => ({
+  ...q,
+  cti: epoch === null || seq === null ? null : hex32(epoch) + hex32(seq),
+  bytes: base64(bytes),
+});

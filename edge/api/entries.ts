@@ -1,0 +1,131 @@
+/** Readings, and their receipts. */
+import Type from 'typebox';
+import { EdgeError } from '../errors.ts';
+import { encodeJsonReceipt, encodeTlogProof, type Receipt } from '../log/receipt.ts';
+import { describeEntry } from './describe.ts';
+import type { ApiParts } from './parts.ts';
+import { bearer, needs, type Server } from './server.ts';
+import { Did, EntryView, Index, ReceiptView } from './views.ts';
+
+const Time = Type.String({ format: 'date-time', maxLength: 40, description: 'RFC 3339, by the time of receipt' });
+
+/** The format lets leap seconds through, which Date does not know. */
+function parseTime(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new EdgeError('REQUEST_INVALID', `${text} is no time`);
+  return ms;
+}
+
+export function entryRoutes(server: Server, parts: ApiParts): void {
+  const { entries, devices, log } = parts;
+  const existing = (index: number) => {
+    const row = entries.get(index);
+    if (!row) throw new EdgeError('NOT_FOUND', `entry ${index}: the log has ${log.size}`);
+    return row;
+  };
+  server.get(
+    '/entries',
+    {
+      ...needs('viewer'),
+      schema: {
+        summary: 'Readings, decoded',
+        description:
+          "In the order of the log; with device in the order of the device's counter; with from or to alone by time of receipt.",
+        tags: ['entries'],
+        security: bearer,
+        querystring: Type.Object(
+          {
+            device: Type.Optional(Did),
+            from: Type.Optional(Time),
+            to: Type.Optional(Time),
+            after: Type.Optional(
+              Type.Integer({
+                minimum: 0,
+                maximum: Number.MAX_SAFE_INTEGER,
+                description: 'Go on after the entry with this index',
+              }),
+            ),
+            limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+          },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: Type.Object({
+            entries: Type.Array(EntryView),
+            size: Type.Integer({ description: 'Entries in the log' }),
+          }),
+        },
+      },
+    },
+    (request) => {
+      const { device, from, to, after = -1, limit } = request.query;
+      const fromMs = from === undefined ? 0 : parseTime(from);
+      const toMs = to === undefined ? Number.MAX_SAFE_INTEGER : parseTime(to);
+      let rows: ReturnType<typeof entries.page>;
+      if (device !== undefined) {
+        const found = devices.get(device);
+        if (!found) throw new EdgeError('DEVICE_UNKNOWN', device);
+        // The place to go on from is one in this order, or entries would come twice or not at all.
+        if (after >= 0 && entries.get(after)?.device !== found.id)
+          throw new EdgeError('REQUEST_INVALID', `after: entry ${after} is not of ${device}`);
+        rows = entries.pageOfDevice(found.id, after, fromMs, toMs, limit);
+      } else if (from !== undefined || to !== undefined) {
+        if (after >= 0) existing(after);
+        rows = entries.pageByTime(after, fromMs, toMs, limit);
+      } else rows = entries.page(after + 1, limit);
+      return { entries: rows.map((row) => describeEntry(row, devices, true)), size: log.size };
+    },
+  );
+
+  const params = Type.Object({ index: Index });
+  server.get(
+    '/entries/:index',
+    {
+      ...needs('viewer'),
+      schema: { summary: 'One reading', tags: ['entries'], security: bearer, params, response: { 200: EntryView } },
+    },
+    (request) => describeEntry(existing(request.params.index), devices, true),
+  );
+
+  server.get(
+    '/entries/:index/receipt',
+    {
+      ...needs('viewer'),
+      schema: {
+        summary: "An entry's proof of inclusion",
+        description:
+          'Under the smallest anchored checkpoint that covers it, else under the newest checkpoint. Formats: json, or tlog-proof (C2SP), both with the entry itself.',
+        tags: ['entries'],
+        security: bearer,
+        params,
+        querystring: Type.Object(
+          { format: Type.Enum(['json', 'tlog-proof'], { default: 'json' }) },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: { content: { 'application/json': { schema: ReceiptView }, 'text/plain': { schema: Type.String() } } },
+        },
+      },
+    },
+    async (request, reply) => {
+      const { index } = request.params;
+      const { envelope } = existing(index);
+      const anchored = parts.anchorCovering(index);
+      const checkpoint = (anchored && log.checkpointOfSize(anchored.size)) ?? log.latest;
+      if (!checkpoint || checkpoint.size <= index) throw new EdgeError('NOT_IN_CHECKPOINT', `entry ${index}`);
+      const receipt: Receipt = {
+        index,
+        entry: envelope,
+        path: log.inclusion(index, checkpoint.size),
+        checkpoint: checkpoint.note,
+        ...(anchored?.size === checkpoint.size ? { anchor: anchored.hint } : {}),
+      };
+      if (request.query.format === 'tlog-proof')
+        return reply
+          .type('text/plain; charset=utf-8')
+          .header('content-disposition', `attachment; filename="entry-${index}.tlog-proof"`)
+          .send(encodeTlogProof(receipt));
+      return reply.type('application/json').send(encodeJsonReceipt(receipt));
+    },
+  );
+}

@@ -1,0 +1,222 @@
+/**
+ * Server-sent events. The id of each event is how far its reader has come in each list, so that Last-Event-ID alone
+ * is enough to go on where it stopped; no event is kept anywhere but in the tables it is read from.
+ */
+import type { ServerResponse } from 'node:http';
+import Type from 'typebox';
+import { EdgeError, errorLine } from '../errors.ts';
+import { describeEntry, describeQuarantined } from './describe.ts';
+import type { ApiParts } from './parts.ts';
+import { bearer, needs, type Server } from './server.ts';
+
+/** The next entry index, checkpoint size, anchor id and quarantine id to tell of. */
+type Place = { entry: number; checkpoint: number; anchor: number; quarantine: number };
+const KINDS = ['entry', 'checkpoint', 'anchor', 'quarantine'] as const;
+
+const PAGE = 100;
+/** So that proxies keep the connection, and a reader that is gone is noticed. */
+const PING_MS = 15_000;
+
+const formatPlace = (p: Place): string => KINDS.map((k) => `${k}:${p[k]}`).join(',');
+
+function parsePlace(text: string): Place | undefined {
+  const m = /^entry:(\d{1,15}),checkpoint:(\d{1,15}),anchor:(\d{1,15}),quarantine:(\d{1,15})$/.exec(text);
+  if (!m) return undefined;
+  const [entry, checkpoint, anchor, quarantine] = m.slice(1).map(Number) as [number, number, number, number];
+  return { entry, checkpoint, anchor, quarantine };
+}
+
+export function eventRoutes(
+  server: Server,
+  parts: ApiParts,
+  { maxStreams, onError }: { maxStreams: number; onError: (line: string) => void },
+): { wake: () => void; stop: () => void } {
+  const streams = new Set<Stream>();
+  const ping = setInterval(() => {
+    for (const stream of streams) stream.ping();
+  }, PING_MS);
+  ping.unref();
+
+  server.get(
+    '/events',
+    {
+      ...needs('viewer'),
+      exposeHeadRoute: false, // its answer would never end
+      schema: {
+        summary: 'Server-sent events: entry, checkpoint, anchor, quarantine',
+        description:
+          'Begins with what comes next; resumes from Last-Event-ID (the header, or else the parameter from). kinds narrows it.',
+        tags: ['status'],
+        security: bearer,
+        querystring: Type.Object(
+          {
+            from: Type.Optional(Type.String({ maxLength: 100 })),
+            kinds: Type.Optional(
+              Type.String({
+                pattern: '^(entry|checkpoint|anchor|quarantine)(,(entry|checkpoint|anchor|quarantine))*$',
+                maxLength: 60,
+              }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 200: { content: { 'text/event-stream': { schema: Type.String() } } } },
+      },
+    },
+    (request, reply) => {
+      if (streams.size >= maxStreams) throw new EdgeError('READERS_FULL', `${maxStreams} read /events now`);
+      const header = request.headers['last-event-id'];
+      // A browser that connects again has both: the address that it was given, and how far it has come since.
+      const from = (Array.isArray(header) ? header[0] : header) || request.query.from;
+      const place = !from ? now(parts) : parsePlace(from);
+      if (!place) throw new EdgeError('REQUEST_INVALID', `Last-Event-ID ${JSON.stringify(from)} is none of ours`);
+      reply.hijack();
+      const out = reply.raw;
+      out.writeHead(200, {
+        'content-type': 'text/event-stream',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no',
+      });
+      out.flushHeaders(); // the reader is to know now that it is connected, and not with the first event
+      const stream = new Stream(out, parts, place, new Set(request.query.kinds?.split(',') ?? KINDS), onError);
+      streams.add(stream);
+      out.on('close', () => streams.delete(stream));
+      out.on('error', () => streams.delete(stream));
+      stream.wake();
+    },
+  );
+  return {
+    wake: () => {
+      for (const stream of streams) stream.wake();
+    },
+    stop: () => {
+      clearInterval(ping);
+      for (const stream of streams) stream.end();
+    },
+  };
+}
+
+const now = (parts: ApiParts): Place => ({
+  entry: parts.log.size,
+  checkpoint: (parts.log.latest?.size ?? 0) + 1,
+  anchor: (parts.anchors(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0) + 1,
+  quarantine: (parts.quarantine.list(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0) + 1,
+});
+
+/** One reader. It reads a page only when the reader has taken the one before, so a slow one costs no memory. */
+class Stream {
+  readonly #out: ServerResponse;
+  readonly #parts: ApiParts;
+  readonly #place: Place;
+  readonly #kinds: ReadonlySet<string>;
+  readonly #onError: (line: string) => void;
+  #working = false;
+  #again = false;
+
+  constructor(
+    out: ServerResponse,
+    parts: ApiParts,
+    place: Place,
+    kinds: ReadonlySet<string>,
+    onError: (line: string) => void,
+  ) {
+    this.#out = out;
+    this.#parts = parts;
+    this.#place = place;
+    this.#kinds = kinds;
+    this.#onError = onError;
+  }
+
+  wake(): void {
+    this.#again = true;
+    if (this.#working) return;
+    this.#working = true;
+    setImmediate(() => {
+      this.#work().catch((error) => {
+        this.#onError(`http: /events: ${errorLine(error)}`);
+        this.#out.destroy(); // it comes again, from where it was
+      });
+    });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#again && !this.#out.writableEnded && !this.#out.destroyed) {
+      this.#again = false;
+      if (this.#tellPage()) this.#again = true;
+      // Others have their turn between pages, and a reader whose buffer is full is waited for.
+      if (this.#out.writableNeedDrain)
+        await new Promise<void>((resolve) => {
+          const goOn = (): void => {
+            this.#out.off('drain', goOn).off('close', goOn);
+            resolve();
+          };
+          this.#out.on('drain', goOn).on('close', goOn);
+        });
+      else await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#working = false;
+  }
+
+  /** Ends when all is told, after a page, or as soon as the reader's buffer is full. True when there may be more. */
+  #tellPage(): boolean {
+    const { log, entries, devices, quarantine } = this.#parts;
+    const place = this.#place;
+    const latest = log.latest;
+    if (latest && latest.size >= place.checkpoint) {
+      // Only the newest: it covers the ones before.
+      place.checkpoint = latest.size + 1;
+      this.#tell('checkpoint', {
+        size: latest.size,
+        root: Buffer.from(latest.root).toString('base64'),
+        madeMs: latest.madeMs,
+      });
+    }
+    for (const anchor of this.#upward('anchor', this.#parts.anchors)) {
+      if (!['mined', 'confirmed'].includes(anchor.status)) continue;
+      place.anchor = anchor.id + 1;
+      if (!this.#tell('anchor', anchor)) return true;
+    }
+    for (const row of this.#upward('quarantine', (limit, before) => quarantine.list(limit, before))) {
+      place.quarantine = row.id + 1;
+      if (!this.#tell('quarantine', describeQuarantined(row))) return true;
+    }
+    if (!this.#kinds.has('entry')) {
+      place.entry = log.size;
+      return false;
+    }
+    const rows = entries.page(place.entry, PAGE);
+    for (const row of rows) {
+      place.entry = row.idx + 1;
+      if (!this.#tell('entry', describeEntry(row, devices, false))) return true;
+    }
+    return rows.length === PAGE;
+  }
+
+  /** Rows from the reader's place on, oldest first, of a list that is read from the newest down. */
+  *#upward<Row extends { id: number }>(
+    kind: 'anchor' | 'quarantine',
+    list: (limit: number, before: number) => Row[],
+  ): Iterable<Row> {
+    const newest = list(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0;
+    if (!this.#kinds.has(kind)) this.#place[kind] = newest + 1;
+    for (let first = this.#place[kind]; first <= newest; first += PAGE)
+      yield* list(PAGE, first + PAGE)
+        .filter(({ id }) => id >= first)
+        .reverse();
+  }
+
+  /** False when the reader must read first. */
+  #tell(kind: (typeof KINDS)[number], data: object): boolean {
+    if (this.#kinds.has(kind))
+      this.#out.write(`id: ${formatPlace(this.#place)}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`);
+    return !this.#out.writableNeedDrain;
+  }
+
+  ping(): void {
+    if (!this.#out.writableNeedDrain) this.#out.write(': ping\n\n');
+  }
+
+  end(): void {
+    this.#out.end();
+  }
+}

@@ -1,0 +1,36 @@
+/** What the API needs of the gateway, handed in by it; the API imports none of its siblings. */
+import type { Checkpointer } from '../log/checkpointer.ts';
+import type { Log } from '../log/log.ts';
+import type { AnchorHint } from '../log/receipt.ts';
+import type { Device, DeviceStatus, Devices } from '../store/devices.ts';
+import type { Entries } from '../store/entries.ts';
+import type { Quarantine } from '../store/quarantine.ts';
+import type { Tokens } from '../tokens.ts';
+import type { AnchorView, HealthView, NewDeviceView } from './views.ts';
+
+/** A number to be shown at /metrics, with the labels that tell it from others of its name. */
+export type Sample = {
+  name: string;
+  help: string;
+  type: 'counter' | 'gauge';
+  value: number;
+  labels?: Record<string, string>;
+};
+
+export type ApiParts = {
+  log: Log;
+  checkpointer: Checkpointer;
+  entries: Entries;
+  devices: Devices;
+  quarantine: Quarantine;
+  tokens: Tokens;
+  kinds: readonly string[];
+  health: () => HealthView;
+  samples: () => Sample[];
+  /** The secret is there once, for custody gateway. */
+  enrol: (device: NewDeviceView) => Promise<{ device: Device; secret?: string }>;
+  setStatus: (did: string, status: DeviceStatus, replacedBy: string | null) => Promise<Device>;
+  anchors: (limit: number, before: number) => AnchorView[];
+  /** The smallest anchored tree that covers an index, and where it stands. */
+  anchorCovering: (index: number) => { size: number; hint: AnchorHint } | undefined;
+};

@@ -1,0 +1,199 @@
+/** The HTTP server: who may ask what, errors as problem documents, OpenAPI. Routes are in their own files. */
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { TSchema } from 'typebox';
+import Value from 'typebox/value';
+import { EdgeError, ERRORS } from '../errors.ts';
+import { type Person, ROLES, type Role } from '../tokens.ts';
+import { deviceRoutes } from './devices.ts';
+import { entryRoutes } from './entries.ts';
+import { eventRoutes } from './events.ts';
+import { logRoutes } from './log.ts';
+import type { ApiParts } from './parts.ts';
+import { statusRoutes } from './status.ts';
+import { Problem } from './views.ts';
+
+export type ApiOptions = {
+  host: string;
+  port: number;
+  maxEventStreams: number;
+  version: string;
+  onError: (line: string) => void;
+};
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The least role; a route without one is open. */
+    role?: Role;
+  }
+  interface FastifyRequest {
+    person?: Person;
+  }
+}
+
+const MAX_BODY = 256 * 1024;
+
+/**
+ * For the page at /docs. swagger-ui's own policy lets other hosts in, and has browsers ask for https, which a gateway
+ * on a pole does not have.
+ */
+const DOCS_POLICY =
+  "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'";
+
+const makeServer = () =>
+  Fastify({
+    bodyLimit: MAX_BODY,
+    requestTimeout: 30_000,
+    routerOptions: { maxParamLength: 300 },
+    // A parameter that is misspelt is refused, not dropped.
+    ajv: { customOptions: { removeAdditional: false } },
+    frameworkErrors: (error, _, reply) => {
+      send(reply, new EdgeError('REQUEST_INVALID', error.message), error.statusCode);
+    },
+    clientErrorHandler: onClientError,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+export type Server = ReturnType<typeof makeServer>;
+
+export function problem(error: EdgeError) {
+  const { title, todo, status } = ERRORS[error.code];
+  return { type: `urn:sejong-edge:error:${error.code}`, title, status, detail: error.detail, code: error.code, todo };
+}
+
+export class Api {
+  readonly #parts: ApiParts;
+  readonly #o: ApiOptions;
+  #server: FastifyInstance | undefined;
+  #stopEvents: () => void = () => undefined;
+  /** Tell readers of /events that there may be something new. */
+  wake: () => void = () => undefined;
+
+  constructor(parts: ApiParts, options: ApiOptions) {
+    this.#parts = parts;
+    this.#o = options;
+  }
+
+  /** @throws EdgeError PORT_TAKEN */
+  async start(): Promise<number> {
+    const server = makeServer();
+    server.setErrorHandler((error: FastifyError, request, reply) => this.#onError(error, request, reply));
+    server.setNotFoundHandler((request, reply) =>
+      send(reply, new EdgeError('NOT_FOUND', `${request.method} ${request.url.split('?')[0]?.slice(0, 200)}`)),
+    );
+    server.addHook('onRequest', async (request) => {
+      const { role } = request.routeOptions.config;
+      if (role) request.person = await this.#person(request, role);
+    });
+    // ajv reads the text of query and path as the numbers that it says. A body has types of its own, which must not be
+    // bent to fit: null would become 0 W.
+    server.addHook('preValidation', async (request) => {
+      const schema = request.routeOptions.schema?.body as TSchema | undefined;
+      if (!schema) return;
+      request.body ??= {}; // where nothing is needed, nothing need be sent
+      const flaw = [...Value.Errors(schema, request.body)][0];
+      if (!flaw) return;
+      const why = flaw.keyword === 'boolean' ? 'is not one of its properties' : flaw.message;
+      throw new EdgeError('REQUEST_INVALID', `body${flaw.instancePath} ${why}`);
+    });
+    server.addSchema(Problem);
+    await server.register(swagger, {
+      refResolver: { buildLocalReference: (json) => json.$id as string },
+      transform: ({ schema, url }) => ({
+        schema: { ...schema, response: { ...(schema?.response as object), ...ERRORS_OF_ALL } },
+        url,
+      }),
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Sejong Edge',
+          version: this.#o.version,
+          description:
+            'Readings, receipts and devices of one gateway. Errors are RFC 9457 problem documents with a stable code.',
+        },
+        components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+      },
+    });
+    await server.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY });
+    const parts = this.#parts;
+    logRoutes(server, parts);
+    entryRoutes(server, parts);
+    deviceRoutes(server, parts);
+    statusRoutes(server, parts);
+    const events = eventRoutes(server, parts, {
+      maxStreams: this.#o.maxEventStreams,
+      onError: this.#o.onError,
+    });
+    this.wake = events.wake;
+    this.#stopEvents = events.stop;
+    server.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());
+    try {
+      await server.listen({ host: this.#o.host, port: this.#o.port });
+    } catch (error) {
+      await server.close();
+      throw new EdgeError(
+        'PORT_TAKEN',
+        `http ${this.#o.host}:${this.#o.port} (${(error as NodeJS.ErrnoException).code})`,
+      );
+    }
+    this.#server = server as unknown as FastifyInstance;
+    return (server.server.address() as { port: number }).port;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopEvents();
+    this.#server?.server.closeAllConnections();
+    await this.#server?.close();
+  }
+
+  async #person(request: FastifyRequest, role: Role): Promise<Person> {
+    const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (!token) throw new EdgeError('TOKEN_INVALID', 'no Authorization: Bearer header');
+    const person = await this.#parts.tokens.person(token);
+    if (ROLES.indexOf(person.role) < ROLES.indexOf(role))
+      throw new EdgeError('ROLE_MISSING', `${person.role} asks for what ${role} may`);
+    return person;
+  }
+
+  #onError(error: FastifyError | EdgeError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    if (error instanceof EdgeError) return send(reply, error);
+    if (error.validation)
+      return send(reply, new EdgeError('REQUEST_INVALID', `${error.validationContext ?? 'request'}: ${error.message}`));
+    if (error.statusCode && error.statusCode < 500)
+      return send(reply, new EdgeError('REQUEST_INVALID', error.message), error.statusCode);
+    this.#o.onError(`http: ${request.method} ${request.url.split('?')[0]}: ${error.stack ?? error.message}`);
+    return send(reply, new EdgeError('INTERNAL', `${request.method} ${request.url.split('?')[0]}`));
+  }
+}
+
+function send(reply: FastifyReply, error: EdgeError, status = error.status): FastifyReply {
+  if (error.status === 401) void reply.header('www-authenticate', 'Bearer');
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .send({ ...problem(error), status });
+}
+
+/** What came is no request at all. */
+function onClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return;
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400;
+  const body = JSON.stringify({ ...problem(new EdgeError('REQUEST_INVALID', error.message)), status });
+  socket.write(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+  socket.destroySoon();
+}
+
+const ERRORS_OF_ALL = {
+  default: {
+    description: 'RFC 9457 problem document',
+    content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
+  },
+};
+
+/** The security of a route, for OpenAPI and for the hook at once. */
+export const needs = (role: Role) => ({ config: { role } });
+export const bearer = [{ token: [] }];

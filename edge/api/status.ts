@@ -1,0 +1,91 @@
+/** Health, metrics, anchors, quarantine. */
+import { Gauge, Registry } from 'prom-client';
+import Type from 'typebox';
+import { describeQuarantined } from './describe.ts';
+import type { ApiParts, Sample } from './parts.ts';
+import { bearer, needs, type Server } from './server.ts';
+import { AnchorView, HealthView, QuarantineView } from './views.ts';
+
+const page = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+    before: Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      default: Number.MAX_SAFE_INTEGER,
+      description: 'Go on before this id (newest first)',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export function statusRoutes(server: Server, parts: ApiParts): void {
+  // Until there is a console, whoever opens the address finds the description of the API.
+  server.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('/docs'));
+
+  server.get(
+    '/health',
+    { schema: { summary: 'State of each part', tags: ['status'], response: { 200: HealthView } } },
+    () => parts.health(),
+  );
+
+  server.get(
+    '/metrics',
+    { schema: { summary: 'Prometheus text', tags: ['status'], response: { 200: Type.String() } } },
+    async (_, reply) => reply.type('text/plain; version=0.0.4; charset=utf-8').send(await exposition(parts.samples())),
+  );
+
+  server.get(
+    '/anchors',
+    {
+      ...needs('viewer'),
+      schema: {
+        summary: 'Checkpoints on the chain, newest first',
+        tags: ['status'],
+        security: bearer,
+        querystring: page,
+        response: { 200: Type.Object({ anchors: Type.Array(AnchorView) }) },
+      },
+    },
+    (request) => ({ anchors: parts.anchors(request.query.limit, request.query.before) }),
+  );
+
+  server.get(
+    '/quarantine',
+    {
+      ...needs('viewer'),
+      schema: {
+        summary: 'Refused envelopes, newest first',
+        tags: ['status'],
+        security: bearer,
+        querystring: page,
+        response: { 200: Type.Object({ quarantine: Type.Array(QuarantineView), held: Type.Integer() }) },
+      },
+    },
+    (request) => ({
+      quarantine: parts.quarantine.list(request.query.limit, request.query.before).map(describeQuarantined),
+      held: parts.quarantine.held,
+    }),
+  );
+}
+
+/** Prometheus text. The numbers live where they arise; here they only get their form. */
+async function exposition(samples: readonly Sample[]): Promise<string> {
+  const registry = new Registry();
+  const gauges = new Map<string, Gauge>();
+  const counters = new Set<string>();
+  for (const { name, help, type, value, labels = {} } of samples) {
+    let gauge = gauges.get(name);
+    if (!gauge) {
+      gauge = new Gauge({ name, help, labelNames: Object.keys(labels), registers: [registry] });
+      gauges.set(name, gauge);
+    }
+    if (type === 'counter') counters.add(name);
+    gauge.set(labels, value);
+  }
+  const text = await registry.metrics();
+  // prom-client's own Counter can only be added to; ours are read as a whole, so only the type line differs.
+  return text.replace(/^# TYPE (\S+) gauge$/gm, (line, name: string) =>
+    counters.has(name) ? `# TYPE ${name} counter` : line,
+  );
+}

@@ -1,0 +1,152 @@
+/** What the API says, as schemas; the types follow from them. */
+import Type, { type Static } from 'typebox';
+import { DID_ED25519_LENGTH } from '../wire/did.ts';
+
+export const Did = Type.String({
+  pattern: '^did:key:z[1-9A-HJ-NP-Za-km-z]+$',
+  maxLength: DID_ED25519_LENGTH,
+  description: 'did:key of an Ed25519 key',
+});
+export const Index = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Index in the log' });
+const Ms = Type.Integer({ description: 'Unix time in milliseconds' });
+const Base64 = Type.String({ description: 'Base64 (RFC 4648 section 4)' });
+const Nullable = <T extends Type.TSchema>(type: T) => Type.Union([type, Type.Null()]);
+
+export const Problem = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String({ description: 'What was wrong' }),
+    status: Type.Integer(),
+    detail: Type.String({ description: 'Where, in this case' }),
+    code: Type.String({ description: 'Stable code' }),
+    todo: Type.String({ description: 'What to do' }),
+  },
+  { $id: 'Problem', description: 'RFC 9457 problem document' },
+);
+
+export const RecordView = Type.Object({
+  n: Type.String({ description: 'OBIS code, VSS path or other name' }),
+  u: Type.Optional(Type.String({ description: 'Unit (RFC 8428 section 12.1)' })),
+  t: Type.Optional(Type.Integer({ description: 'Seconds: Unix time, or below 2^28 an offset to iat' })),
+  v: Type.Optional(Type.Number()),
+  vs: Type.Optional(Type.String()),
+  vb: Type.Optional(Type.Boolean()),
+  vd: Type.Optional(Base64),
+});
+
+export const EntryView = Type.Object({
+  index: Index,
+  did: Type.String(),
+  kind: Type.String(),
+  custody: Type.Enum(['device', 'gateway'], { description: 'Who held the signing key' }),
+  sub: Type.String({ description: 'URN of what it measures' }),
+  iat: Type.Integer({ description: "The device's clock, Unix seconds" }),
+  epoch: Type.Integer({ description: 'Boot epoch of the counter' }),
+  seq: Type.Integer({ description: 'Sequence in that boot' }),
+  receivedMs: Ms,
+  clock: Type.Enum(['synced', 'unsynced'], { description: "What the gateway's clock was worth at receipt" }),
+  records: Type.Array(RecordView),
+  envelope: Type.Optional(Base64),
+});
+export type EntryView = Static<typeof EntryView>;
+
+export const DeviceView = Type.Object({
+  did: Type.String(),
+  kind: Type.String(),
+  custody: Type.Enum(['device', 'gateway']),
+  sub: Type.String(),
+  owner: Nullable(Type.String()),
+  capacityW: Nullable(Type.Integer()),
+  energySource: Nullable(Type.String()),
+  label: Nullable(Type.String()),
+  status: Type.Enum(['active', 'suspended', 'revoked', 'replaced']),
+  replacedBy: Nullable(Type.String()),
+  enrolledMs: Ms,
+  updatedMs: Ms,
+  counter: Nullable(
+    Type.Object({
+      epoch: Type.Integer(),
+      seq: Type.Integer(),
+      entries: Type.Integer({ description: 'Entries in the log' }),
+      lastIndex: Index,
+      lastMs: Ms,
+      gaps: Type.Array(Type.Object({ epoch: Type.Integer(), first: Type.Integer(), last: Type.Integer() }), {
+        description: 'Ranges of sequences that are missing below the highest',
+      }),
+    }),
+  ),
+  quarantined: Type.Integer({ description: 'Refused envelopes that lie in quarantine' }),
+});
+
+export const NewDeviceView = Type.Object(
+  {
+    did: Type.Optional(Did),
+    kind: Type.String(),
+    custody: Type.Enum(['device', 'gateway']),
+    sub: Type.String({
+      pattern: '^urn:[\\x21-\\x7e]+$',
+      maxLength: 256,
+      description: 'URN of the metering point or vehicle',
+    }),
+    owner: Type.Optional(Type.String({ maxLength: 256 })),
+    capacityW: Type.Optional(Type.Integer({ minimum: 0, maximum: 1e12 })),
+    energySource: Type.Optional(Type.String({ maxLength: 64 })),
+    label: Type.Optional(Type.String({ maxLength: 256 })),
+  },
+  { additionalProperties: false },
+);
+export type NewDeviceView = Static<typeof NewDeviceView>;
+
+export const AnchorView = Type.Object({
+  id: Type.Integer(),
+  size: Type.Integer({ description: 'Entries that the anchored tree holds' }),
+  root: Base64,
+  chainId: Type.Integer(),
+  contract: Type.String(),
+  transaction: Type.String({ description: 'Hash of the newest transaction for this nonce' }),
+  status: Type.Enum(['signed', 'sent', 'mined', 'confirmed', 'failed', 'lost']),
+  block: Nullable(Type.Integer()),
+  gasUsed: Nullable(Type.Integer()),
+  madeMs: Ms,
+  minedMs: Nullable(Ms),
+});
+export type AnchorView = Static<typeof AnchorView>;
+
+export const QuarantineView = Type.Object({
+  id: Type.Integer(),
+  did: Type.String(),
+  topic: Type.String(),
+  code: Type.String(),
+  detail: Type.String(),
+  cti: Nullable(Type.String({ description: 'Counter, 16 hex digits, where the envelope could be read' })),
+  firstMs: Ms,
+  lastMs: Ms,
+  times: Type.Integer({ description: 'How often these same bytes came' }),
+  bytes: Base64,
+});
+
+export const ReceiptView = Type.Object({
+  format: Type.String(),
+  index: Index,
+  entry: Base64,
+  path: Type.Array(Base64, { description: "RFC 6962 section 2.1.1, from the leaf's sibling up" }),
+  checkpoint: Type.String({ description: 'C2SP signed note' }),
+  anchor: Type.Optional(
+    Type.Object({
+      chainId: Type.Integer(),
+      contract: Type.String(),
+      transaction: Type.String(),
+      block: Type.Integer(),
+    }),
+  ),
+});
+
+export const HealthView = Type.Object({
+  status: Type.Enum(['ok', 'degraded'], { description: 'degraded: readings are taken, but something needs a person' }),
+  origin: Type.String(),
+  did: Type.String({ description: "The gateway's own DID" }),
+  version: Type.String(),
+  uptimeSeconds: Type.Integer(),
+  parts: Type.Record(Type.String(), Type.Object({ ok: Type.Boolean(), detail: Type.String() })),
+});
+export type HealthView = Static<typeof HealthView>;

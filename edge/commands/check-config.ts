@@ -1,0 +1,27 @@
+import { parseArgs } from 'node:util';
+import { loadConfig } from '../config.ts';
+import { EdgeError } from '../errors.ts';
+import type { Command } from './index.ts';
+
+export const command: Command = {
+  usage: 'check-config FILE',
+  run: async (args) => {
+    const { positionals } = parseArgs({ args, options: {}, allowPositionals: true });
+    const [path] = positionals;
+    if (path === undefined || positionals.length > 1) throw new EdgeError('USAGE', 'check-config needs one FILE');
+    const { log, mqtt, http, chain, serial, dataFolder } = loadConfig(path);
+    console.log(`${path} is valid`);
+    console.log(`data      ${dataFolder}`);
+    console.log(
+      `log       ${log.origin}, a checkpoint every ${log.checkpointSeconds} s or ${log.checkpointEntries} entries`,
+    );
+    console.log(`mqtt      ${mqtt.host}:${mqtt.port}`);
+    console.log(`http      ${http.host}:${http.port}`);
+    console.log(
+      `chain     ${chain.mode}${chain.mode === 'rpc' ? ` ${new URL(chain.rpc).origin}, chain ${chain.chainId}` : ''}${chain.mode === 'none' ? '' : `, an anchor every ${chain.everySeconds} s`}`,
+    );
+    for (const port of serial.ports)
+      console.log(`serial    ${port.path} at ${port.baudRate}, ${port.devices.length} devices`);
+    return 0;
+  },
+};

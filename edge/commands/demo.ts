@@ -1,0 +1,149 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Config, makeConfig } from '../config.ts';
+import { EdgeError } from '../errors.ts';
+import { type Gateway, startGateway } from '../gateway.ts';
+import { VERSION } from '../version.ts';
+import { countMissing, District } from './district.ts';
+import type { Command } from './index.ts';
+import { Narrator } from './narrator.ts';
+import { aborted, sleep } from './until.ts';
+
+/** A chain of our own mines at once and costs nothing, so the demo anchors often enough to be watched. */
+const ANCHOR_SECONDS = 15;
+/** Of --for, what is kept for draining the devices and for the last anchor. */
+const END_SECONDS = 3;
+const INVERTERS = 1;
+
+export const command: Command = {
+  usage: `demo [options]          (npm start -- [options])
+
+  --data DIR       data folder, kept: a second start continues the same log (default: ./data)
+  --mqtt PORT      port of the broker (default: 1883; 0 takes any free one)
+  --http PORT      port of the API (default: 8080; 0 takes any free one)
+  --seed N         makes the district repeatable (default: 1)
+  --for SECONDS    stop after this time, with one JSON object as the last line
+  --meters N       (default: 12)      --plants N   (default: 4)
+  --vehicles N     (default: 6)       --no-hostile leaves out the devices that cheat
+  --every SECONDS  how often a device sends (default: 1)
+
+Everything listens on loopback only. Ctrl-C stops all.`,
+  run: async (args, stop) => {
+    const text = { type: 'string' } as const;
+    const { values } = parseArgs({
+      args,
+      options: {
+        data: { ...text, default: './data' },
+        mqtt: { ...text, default: '1883' },
+        http: { ...text, default: '8080' },
+        seed: { ...text, default: '1' },
+        for: text,
+        meters: { ...text, default: '12' },
+        plants: { ...text, default: '4' },
+        vehicles: { ...text, default: '6' },
+        every: { ...text, default: '1' },
+        'no-hostile': { type: 'boolean' },
+      },
+    });
+    const whole = (name: 'mqtt' | 'http' | 'seed' | 'meters' | 'plants' | 'vehicles', most: number): number => {
+      const n = Number(values[name]);
+      if (!Number.isInteger(n) || n < 0 || n > most)
+        throw new EdgeError('USAGE', `--${name} ${values[name]}: a whole number from 0 to ${most}`);
+      return n;
+    };
+    const seconds = (name: 'for' | 'every'): number | undefined => {
+      if (values[name] === undefined) return undefined;
+      const n = Number(values[name]);
+      if (!(n > 0 && n <= 1e7)) throw new EdgeError('USAGE', `--${name} ${values[name]}: a number of seconds above 0`);
+      return n;
+    };
+    const started = performance.now();
+    const runSeconds = seconds('for');
+    const seed = whole('seed', 2 ** 31);
+    const config = demoConfig(values.data, whole('mqtt', 65_535), whole('http', 65_535), seed);
+    const counts = {
+      meters: whole('meters', 10_000),
+      plants: whole('plants', 10_000),
+      vehicles: whole('vehicles', 10_000),
+    };
+
+    const narrator = new Narrator();
+    narrator.say(`Sejong Edge ${VERSION}, data in ${values.data}`);
+    District.removeOldLinks(values.data);
+    let districtIsUp = false;
+    const elapsed = (): number => (performance.now() - started) / 1000;
+    const nearTheEnd = (): boolean =>
+      stop.aborted || (runSeconds !== undefined && elapsed() > runSeconds - 2 * END_SECONDS);
+    const gateway = await startGateway(config, VERSION, (line) => {
+      // The district brings the tty: it comes after the gateway that it speaks to, and goes before it.
+      if (!line.includes('SERIAL_AWAY') || (districtIsUp && !nearTheEnd())) narrator.say(line);
+    });
+    try {
+      narrator.introduce(gateway);
+      const district = await District.start({
+        data: values.data,
+        gateway: gateway.info,
+        token: await gateway.parts.tokens.issue({ name: 'district', role: 'operator' }, 3600),
+        seed,
+        ...counts,
+        inverters: INVERTERS,
+        every: seconds('every') ?? 1,
+        hostile: values['no-hostile'] !== true,
+        seconds: runSeconds === undefined ? undefined : Math.max(1, runSeconds - elapsed() - END_SECONDS),
+        say: (line) => narrator.say(line),
+      });
+      narrator.watch(gateway, district);
+      void district.ready.then(() => {
+        districtIsUp = true;
+      });
+      const ended = district.ended.then(() => 'ended' as const);
+      const over = runSeconds === undefined ? [] : [ended, sleep((runSeconds + 15) * 1000, stop)];
+      const failure = await Promise.race([aborted(stop), gateway.failed, ...over]);
+      if (failure instanceof EdgeError) throw failure;
+      narrator.say('stopping: devices, intake, last checkpoint, last anchor, chain');
+      await district.stop();
+    } catch (error) {
+      await gateway.close(0);
+      throw error;
+    }
+    return await end(gateway, values.data, narrator);
+  },
+};
+
+export function demoConfig(data: string, mqttPort: number, httpPort: number, seed: number): Config {
+  const inverters = Array.from({ length: INVERTERS }, (_, i) => ({
+    path: join(data, 'tty', `inverter-${i + 1}`),
+    devices: [
+      {
+        kind: 'inverter',
+        sub: `urn:sejong:mp:9${String(seed % 10_000).padStart(4, '0')}${i + 1}`,
+        unitId: 1,
+        everySeconds: 2,
+      },
+    ],
+  }));
+  return makeConfig({
+    dataFolder: data,
+    mqtt: { port: mqttPort },
+    http: { port: httpPort },
+    chain: { mode: 'embedded', everySeconds: ANCHOR_SECONDS, pollSeconds: 1, confirmations: 1 },
+    serial: { ports: inverters },
+  });
+}
+
+/** Compare what the devices were told with what the log holds, close all, and sum up. */
+async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<number> {
+  const { accept, devices, entries, quarantine, serial } = gateway.parts;
+  await accept.idle();
+  const { acked, missing } = await countMissing(District.ackedFile(data), devices, entries);
+  const serialDids = serial.state().flatMap((port) => port.devices.map(({ did }) => did));
+  const serialEntries = serialDids.reduce((sum, did) => sum + (devices.get(did)?.counter.entries ?? 0), 0);
+  const quarantined = quarantine.held;
+  const count = devices.count;
+  const final = await gateway.close();
+  narrator.end();
+  console.log(
+    JSON.stringify({ ...final, quarantined, devices: count, serialEntries, acked, ackedButMissing: missing }),
+  );
+  return missing === 0 ? 0 : 1;
+}

@@ -1,0 +1,70 @@
+/** The commands, what they say with --help, and how they end. */
+import { EdgeError, errorLine } from '../errors.ts';
+
+export type Command = {
+  usage: string;
+  /** @returns the exit code */
+  run: (args: string[], stop: AbortSignal) => Promise<number>;
+};
+
+/** Summaries stand here, so that the overview loads none of what the commands need. */
+const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command: Command }> }> = {
+  demo: {
+    summary: 'A gateway with a simulated district on embedded defaults: what npm start runs.',
+    load: () => import('./demo.ts'),
+  },
+  run: { summary: 'Run the gateway with a config file.', load: () => import('./run.ts') },
+  init: { summary: 'Write a commented config, and make the keys.', load: () => import('./init.ts') },
+  'check-config': { summary: 'Check a config file, and say what it means.', load: () => import('./check-config.ts') },
+  enroll: { summary: 'Enrol a device with a running gateway.', load: () => import('./enroll.ts') },
+  token: { summary: 'Make a bearer token for a person or a flow.', load: () => import('./token.ts') },
+  verify: {
+    summary: "Verify a receipt: the device's signature, the log, the chain. Needs no gateway.",
+    load: () => import('./verify.ts'),
+  },
+  deploy: {
+    summary: 'Deploy the Anchors contract to the chain of a config, and register this log.',
+    load: () => import('./deploy.ts'),
+  },
+};
+
+export async function runCommand(argv: readonly string[], stop: AbortSignal): Promise<number> {
+  const [name = '', ...args] = argv;
+  if (name === '' || name === '--help' || name === '-h' || name === 'help') return overview();
+  if (name === '--version') {
+    console.log((await import('../version.ts')).VERSION);
+    return 0;
+  }
+  const known = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  try {
+    if (!known)
+      throw new EdgeError(
+        'USAGE',
+        `there is no command ${JSON.stringify(name)}; there are ${Object.keys(COMMANDS).join(', ')}`,
+      );
+    const { command } = await known.load();
+    if (args.includes('--help') || args.includes('-h')) {
+      console.log(`${known.summary}\n\nusage: sejong-edge ${command.usage}`);
+      return 0;
+    }
+    return await command.run(args, stop);
+  } catch (error) {
+    if (error instanceof EdgeError) {
+      console.error(error.line);
+      return error.code === 'USAGE' ? 2 : 1;
+    }
+    if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
+      console.error(new EdgeError('USAGE', `${name}: ${(error as Error).message.split('\n')[0]}`).line);
+      return 2;
+    }
+    console.error(`${errorLine(error)}\n${(error as Error).stack ?? ''}`);
+    return 1;
+  }
+}
+
+function overview(): number {
+  console.log('sejong-edge: signed telemetry, kept, logged, anchored\n');
+  for (const [name, { summary }] of Object.entries(COMMANDS)) console.log(`  ${name.padEnd(13)}${summary}`);
+  console.log('\nsejong-edge COMMAND --help tells more.');
+  return 0;
+}

@@ -1,0 +1,70 @@
+/** What the demo says while it runs: plain lines, so that they read the same in a terminal and in a file. */
+import type { Gateway } from '../gateway.ts';
+import type { District } from './district.ts';
+
+const EVERY_MS = 5_000;
+const n = (x: number): string => x.toLocaleString('en-US');
+
+export class Narrator {
+  #timer: NodeJS.Timeout | undefined;
+  readonly #toldCodes = new Set<string>();
+  #toldAnchor = 0;
+
+  say(line: string): void {
+    console.log(`${new Date().toISOString().slice(11, 19)}  ${line}`);
+  }
+
+  introduce({ info, parts }: Gateway): void {
+    const size = parts.log.size;
+    this.say(
+      size > 1
+        ? `log     ${info.origin}, continued at ${n(size)} entries`
+        : `log     ${info.origin}, begun with its genesis entry`,
+    );
+    this.say(`key     ${parts.log.verifierKey}`);
+    if (info.rpc) this.say(`chain   ${info.rpc}, contract ${info.anchors}`);
+    this.say(`mqtt    ${info.mqtt}   devices publish to up/{did}/cose or up/{did}/senml`);
+    this.say(`http    ${info.http}   /health /metrics /log/checkpoint, API at ${info.http}/docs`);
+    this.#toldAnchor = parts.anchorer?.transactions.list(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0;
+  }
+
+  watch(gateway: Gateway, district: District): void {
+    const { parts } = gateway;
+    let before = parts.log.size;
+    this.#timer = setInterval(() => {
+      this.#anchors(gateway);
+      this.#refusals(gateway);
+      const size = parts.log.size;
+      const { acked, buffered } = district.progress;
+      this.say(
+        `entries ${n(size)} (+${n(size - before)}), checkpoint ${n(parts.log.latest?.size ?? 0)}, anchored ${n(parts.anchorer?.state.headSize ?? 0)}, ` +
+          `${parts.mqtt.connected} connected, serial ${n(parts.serialEntries())}, devices have ${n(acked)} acknowledged and ${n(buffered)} waiting, quarantine ${n(parts.quarantine.held)}`,
+      );
+      before = size;
+    }, EVERY_MS);
+  }
+
+  #anchors({ parts }: Gateway): void {
+    for (const t of parts.anchorer?.transactions.list(20, Number.MAX_SAFE_INTEGER).reverse() ?? []) {
+      if (t.id <= this.#toldAnchor || t.block === null) continue;
+      this.#toldAnchor = t.id;
+      this.say(
+        `anchor  ${n(t.size)} entries in block ${t.block}, ${n(t.gasUsed ?? 0)} gas, transaction ${t.hashes.at(-1)}`,
+      );
+    }
+  }
+
+  /** One of each kind is enough to see; the rest is counted. */
+  #refusals({ parts }: Gateway): void {
+    for (const q of parts.quarantine.list(50, Number.MAX_SAFE_INTEGER).reverse()) {
+      if (this.#toldCodes.has(q.code)) continue;
+      this.#toldCodes.add(q.code);
+      this.say(`refused ${q.code} from ...${q.did.slice(-8)}: ${q.detail}; it lies in quarantine`);
+    }
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.say('stopped');
+  }
+}

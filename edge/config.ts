@@ -1,0 +1,275 @@
+/** The config: one schema with types, defaults, docs and validation. `init` writes its commented example from it. */
+import { readFileSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import Type, { type Static, type TSchema } from 'typebox';
+import Value from 'typebox/value';
+import { isMap, LineCounter, parseDocument, stringify } from 'yaml';
+import { EdgeError } from './errors.ts';
+
+const section = <P extends Record<string, TSchema>>(description: string, properties: P) =>
+  Type.Object(properties, { description, additionalProperties: false, default: {} });
+const text = (description: string, rest: object = {}) => Type.String({ description, ...rest });
+const integer = (description: string, value: number, minimum: number, maximum: number) =>
+  Type.Integer({ description, default: value, minimum, maximum });
+const number = (description: string, value: number, minimum: number, maximum: number) =>
+  Type.Number({ description, default: value, minimum, maximum });
+const oneOf = <const V extends string>(description: string, value: V, ...values: V[]) =>
+  Type.Enum(values, { description, default: value });
+
+const PORT = [0, 65_535] as const;
+
+export const ConfigSchema = Type.Object(
+  {
+    dataFolder: text('Where the database, the keys and the embedded chain live. Relative to this file.', {
+      default: './data',
+    }),
+    log: section('The Merkle log and its checkpoints.', {
+      origin: text(
+        'The name of the log, for ever: the origin line of its checkpoints and the audience of all tokens. A URL without its scheme is customary.',
+        {
+          default: 'sejong.example/edge-1',
+          pattern: '^[\\x21-\\x2a\\x2c-\\x7e]{1,200}$',
+        },
+      ),
+      checkpointSeconds: number('A checkpoint at least so often, while the log grows.', 5, 0.1, 3600),
+      checkpointEntries: integer('A checkpoint after so many new entries at the latest.', 1000, 1, 1_000_000),
+    }),
+    mqtt: section('The broker that devices speak to (MQTT 3.1.1).', {
+      host: text('Address to listen on. Loopback unless you open it.', { default: '127.0.0.1' }),
+      port: integer('TCP port; 0 takes any free one.', 1883, ...PORT),
+      maxConnections: integer('Connections at once; more are closed at once.', 10_000, 1, 100_000),
+      maxConnectionsPerUser: integer('Connections at once of one device or person.', 4, 1, 1000),
+      connectTimeoutSeconds: number('A connection must log in within this time.', 10, 1, 120),
+      maxDeviceRate: integer(
+        'Envelopes a second that one device may send for long; above it its socket is read more slowly.',
+        1000,
+        1,
+        1_000_000,
+      ),
+    }),
+    http: section('The API, the log and the console.', {
+      host: text('Address to listen on. Loopback unless you open it.', { default: '127.0.0.1' }),
+      port: integer('TCP port; 0 takes any free one.', 8080, ...PORT),
+      maxEventStreams: integer('Readers of /events at once.', 100, 1, 10_000),
+    }),
+    intake: section('Caps on what may wait or lie in quarantine.', {
+      maxPendingBytes: integer(
+        'Bytes of envelopes that wait for their check or for the disk; beyond it sockets are read more slowly.',
+        16_777_216,
+        65_536,
+        1_073_741_824,
+      ),
+      maxQuarantinePerDevice: integer(
+        'Refused envelopes kept of one device; beyond it they are not acknowledged.',
+        1000,
+        1,
+        1_000_000,
+      ),
+      maxQuarantine: integer('Refused envelopes kept of all devices together.', 100_000, 1, 10_000_000),
+    }),
+    clock: section('What the wall clock is worth.', {
+      source: oneOf(
+        'system asks the machine whether its clock was set from outside; synced and unsynced state it.',
+        'system',
+        'system',
+        'synced',
+        'unsynced',
+      ),
+    }),
+    keys: section('Private keys, encrypted at rest.', {
+      passphraseFile: text(
+        'File (mode 0600) with the passphrase. Empty: SEJONG_EDGE_PASSPHRASE, a systemd credential named sejong-edge-passphrase, or keys/passphrase in the data folder.',
+        { default: '' },
+      ),
+    }),
+    chain: section('Where roots are anchored.', {
+      mode: oneOf(
+        'embedded runs anvil with its state in the data folder; rpc uses a chain that others keep; none anchors nothing.',
+        'embedded',
+        'embedded',
+        'rpc',
+        'none',
+      ),
+      rpc: text('JSON-RPC URL, for mode rpc.', { default: '' }),
+      chainId: integer('The chain that rpc must be, for mode rpc.', 31_337, 1, Number.MAX_SAFE_INTEGER),
+      anchors: text('Address of the Anchors contract, for mode rpc (sejong-edge deploy makes one).', {
+        default: '',
+        pattern: '^$|^0x[0-9a-fA-F]{40}$',
+      }),
+      embeddedPort: integer('Port of the embedded chain; 0 takes any free one.', 0, ...PORT),
+      everySeconds: number('An anchor at most so often.', 600, 0.1, 86_400),
+      pollSeconds: number('How often to look at the chain.', 5, 0.1, 3600),
+      confirmations: integer('Blocks, its own included, after which an anchor is final.', 12, 1, 1000),
+      stuckSeconds: number(
+        'A transaction not mined after this time is replaced with fees 15 % higher.',
+        120,
+        0.1,
+        86_400,
+      ),
+      maxFeeGwei: number('Never offer more per gas.', 500, 0.001, 1_000_000),
+    }),
+    serial: section('Devices on serial lines, read by the gateway, which holds their keys.', {
+      ports: Type.Array(
+        Type.Object(
+          {
+            path: text('The tty, best by /dev/serial/by-id.'),
+            baudRate: integer('Baud.', 9600, 50, 4_000_000),
+            parity: oneOf('Parity.', 'none', 'none', 'even', 'odd'),
+            devices: Type.Array(
+              Type.Object(
+                {
+                  did: text(
+                    'DID of the enrolled device (custody gateway). Empty: it is enrolled by itself, as kind and sub say.',
+                    { default: '' },
+                  ),
+                  kind: text('Kind, where did is empty.', { default: 'inverter' }),
+                  sub: text('URN of the metering point, where did is empty.', { default: '' }),
+                  driver: oneOf('What it speaks: SunSpec over Modbus RTU.', 'sunspec', 'sunspec'),
+                  unitId: integer('Modbus unit.', 1, 1, 247),
+                  everySeconds: number('How often to read it.', 10, 0.2, 86_400),
+                },
+                { additionalProperties: false },
+              ),
+              { default: [], description: 'The devices on this line.' },
+            ),
+          },
+          { additionalProperties: false },
+        ),
+        { default: [], description: 'Serial ports.' },
+      ),
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export type Config = Static<typeof ConfigSchema>;
+
+/** The defaults with `values` over them, checked. @throws EdgeError CONFIG_INVALID */
+export function makeConfig(
+  values: unknown = {},
+  where = 'config',
+  line: (pointer: string) => string = () => '',
+): Config {
+  const filled = Value.Default(ConfigSchema, structuredClone(values ?? {}));
+  const problems: string[] = [];
+  for (const error of Value.Errors(ConfigSchema, filled)) {
+    const at = error.instancePath;
+    if (error.keyword === 'boolean') {
+      const key = at.split('/').at(-1) as string;
+      problems.push(
+        `${where}${line(at)}: ${at.slice(1).replaceAll('/', '.')} is not a key of the config${nearest(key, at)}`,
+      );
+    } else if (!['additionalProperties', 'const', 'anyOf'].includes(error.keyword))
+      problems.push(`${where}${line(at)}: ${at.slice(1).replaceAll('/', '.') || 'the whole'} ${explain(error)}`);
+  }
+  const config = filled as Config;
+  if (problems.length === 0 && config.chain.mode === 'rpc' && !/^https?:\/\//.test(config.chain.rpc))
+    problems.push(`${where}${line('/chain')}: chain.rpc must be an http or https URL when chain.mode is rpc`);
+  if (problems.length === 0)
+    for (const [p, port] of config.serial.ports.entries())
+      for (const [d, device] of port.devices.entries())
+        if (device.did === '' && device.sub === '')
+          problems.push(
+            `${where}${line(`/serial/ports/${p}/devices/${d}`)}: serial.ports.${p}.devices.${d} needs did or sub`,
+          );
+  if (problems.length > 0) throw new EdgeError('CONFIG_INVALID', problems.join('; '));
+  return config;
+}
+
+function explain(error: { keyword: string; message: string; params: unknown }): string {
+  if (error.keyword === 'enum')
+    return `must be one of ${(error.params as { allowedValues: string[] }).allowedValues.join(', ')}`;
+  return error.message;
+}
+
+/** Keys of the schema at the parent of `pointer`, for "did you mean". */
+function nearest(key: string, pointer: string): string {
+  let schema: unknown = ConfigSchema;
+  for (const part of pointer.split('/').slice(1, -1)) {
+    const s = schema as { properties?: Record<string, unknown>; items?: unknown };
+    schema = s.properties?.[part] ?? s.items ?? {};
+  }
+  const keys = Object.keys((schema as { properties?: object }).properties ?? {});
+  const best = keys.map((k) => ({ k, d: distance(k.toLowerCase(), key.toLowerCase()) })).sort((a, b) => a.d - b.d)[0];
+  return best && best.d <= 3 ? ` (did you mean ${best.k}?)` : ` (it has: ${keys.join(', ')})`;
+}
+
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min(
+        (next[j - 1] as number) + 1,
+        (row[j] as number) + 1,
+        (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
+      );
+    row = next;
+  }
+  return row[b.length] as number;
+}
+
+/** @throws EdgeError CONFIG_INVALID, naming file, line and key */
+export function loadConfig(path: string): Config {
+  let source: string;
+  try {
+    source = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new EdgeError('CONFIG_INVALID', `${path}: ${(error as Error).message}`);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(source, { lineCounter: lines });
+  const broken = document.errors[0];
+  if (broken) throw new EdgeError('CONFIG_INVALID', `${path}: ${broken.message.split('\n')[0]}`);
+  const line = (pointer: string): string => {
+    const path = pointer.split('/').slice(1);
+    const key = path.pop();
+    const parent = path.length === 0 ? document.contents : document.getIn(path, true);
+    const pair = isMap(parent) ? parent.items.find((item) => String(item.key) === key) : undefined;
+    const offset = (pair?.key as { range?: number[] } | undefined)?.range?.[0];
+    return offset === undefined ? '' : `:${lines.linePos(offset).line}`;
+  };
+  const config = makeConfig(document.toJS() as unknown, path, line);
+  if (!isAbsolute(config.dataFolder)) config.dataFolder = resolve(path, '..', config.dataFolder);
+  return config;
+}
+
+/** The commented example: each key with its doc and its default. */
+export function exampleConfig(values: Partial<Config> = {}): string {
+  const config = makeConfig(values);
+  const out = [
+    '# Config of a Sejong Edge gateway. Every key is shown with its value; what is left out has its default.',
+    '',
+  ];
+  const write = (schema: TSchema, value: unknown, indent: string): void => {
+    for (const [key, child] of Object.entries(
+      (schema as unknown as { properties: Record<string, TSchema> }).properties,
+    )) {
+      const { description, type } = child as { description?: string; type?: string };
+      if (description) out.push(...wrap(description, 110 - indent.length).map((l) => `${indent}# ${l}`));
+      const v = (value as Record<string, unknown>)[key];
+      if (type === 'object') {
+        out.push(`${indent}${key}:`);
+        write(child, v, `${indent}  `);
+        out.push('');
+      } else {
+        const [first, ...rest] = stringify({ [key]: v })
+          .trimEnd()
+          .split('\n');
+        out.push(`${indent}${first}`, ...rest.map((l) => indent + l));
+      }
+    }
+  };
+  write(ConfigSchema, config, '');
+  return `${out.join('\n').trimEnd()}\n`;
+}
+
+function wrap(sentence: string, width: number): string[] {
+  const lines = [''];
+  for (const word of sentence.split(' ')) {
+    const last = lines.at(-1) as string;
+    if (last.length + word.length + 1 > width) lines.push(word);
+    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
+  }
+  return lines;
+}

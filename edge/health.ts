@@ -1,0 +1,43 @@
+/** What /health says: the state of each part, in words that name what a person should look at. */
+import type { HealthView } from './api/views.ts';
+import type { MetricParts } from './metrics.ts';
+
+export function describeHealth(parts: MetricParts, did: string, version: string): HealthView {
+  const { log, checkpointer, mqtt, serial, quarantine, devices, anchorer, store, now, startedAt, accept } = parts;
+  const chain = anchorer?.state;
+  const ports = serial.state();
+  const list: HealthView['parts'] = {
+    store: {
+      ok: !accept.failing,
+      detail: `${log.size} entries, last commit ${store.commits.lastMs.toFixed(1)} ms`,
+    },
+    log: {
+      ok: checkpointer.held === undefined,
+      detail: checkpointer.held ?? `checkpoint of ${log.latest?.size ?? 0} entries`,
+    },
+    mqtt: { ok: true, detail: `${mqtt.connected} connected, ${devices.count} devices enrolled` },
+    quarantine: { ok: true, detail: `${quarantine.held} envelopes` },
+    clock: { ok: now().clockSynced, detail: now().clockSynced ? 'synced' : 'not known to be synced' },
+  };
+  if (chain)
+    list.chain = {
+      ok: chain.reachable && chain.problem === undefined,
+      detail:
+        chain.problem ??
+        (chain.reachable
+          ? `${chain.headSize} entries anchored at ${chain.contract} on chain ${chain.chainId}`
+          : 'it has not answered yet'),
+    };
+  for (const port of ports)
+    list[`serial ${port.path}`] = { ok: port.state !== 'away', detail: port.error ?? port.state };
+  // A clock that nobody vouches for is said, and is no alarm by itself.
+  const ok = Object.entries(list).every(([name, part]) => part.ok || name === 'clock');
+  return {
+    status: ok ? 'ok' : 'degraded',
+    origin: log.origin,
+    did,
+    version,
+    uptimeSeconds: Math.floor((performance.now() - startedAt) / 1000),
+    parts: list,
+  };
+}

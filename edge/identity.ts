@@ -1,0 +1,88 @@
+/** The gateway's own keys, and those that it holds for devices that cannot sign. */
+import { type KeyObject, randomBytes } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { Config } from './config.ts';
+import { EdgeError } from './errors.ts';
+import { Keystore, readPrivate, writePrivate } from './keystore.ts';
+import { keyPair } from './tokens.ts';
+import { didFromPublicKey } from './wire/did.ts';
+import { publicKeyOf } from './wire/ed25519.ts';
+
+export type Identity = {
+  did: string;
+  /** Signs the gateway's own entries and people's tokens. */
+  keys: { privateKey: KeyObject; publicKey: KeyObject };
+  /** Seed of the key that signs checkpoints. */
+  logKey: Uint8Array;
+  /** secp256k1 key of the account that anchors. */
+  anchorKey: Uint8Array;
+  /** @throws EdgeError KEY_UNREADABLE */
+  deviceKey: (did: string) => KeyObject;
+  /** Makes and keeps a key; answers its DID. */
+  makeDeviceKey: () => string;
+};
+
+/** @throws EdgeError DATA_UNUSABLE, KEY_UNREADABLE */
+export function openIdentity(config: Config): Identity {
+  makeDataFolder(config.dataFolder);
+  const store = Keystore.open(join(config.dataFolder, 'keys'), readPassphrase(config));
+  const seed = store.loadOrCreate('gateway');
+  const publicKey = publicKeyOf(seed);
+  const nameOf = (did: string): string => `device-${did.slice('did:key:'.length)}`;
+  return {
+    did: didFromPublicKey(publicKey),
+    keys: keyPair(seed, publicKey),
+    logKey: store.loadOrCreate('log'),
+    // Any 32 bytes but about one in 2^128 are a secp256k1 key.
+    anchorKey: store.loadOrCreate('anchor'),
+    deviceKey: (did) => {
+      const secret = store.load(nameOf(did));
+      return keyPair(secret, publicKeyOf(secret)).privateKey;
+    },
+    makeDeviceKey: () => {
+      const secret = randomBytes(32);
+      const did = didFromPublicKey(publicKeyOf(secret));
+      store.save(nameOf(did), secret);
+      return did;
+    },
+  };
+}
+
+/** One level at a time: Node's own recursive form never returns below /proc, where it is told ENOENT for ever. */
+function makeFolders(path: string): void {
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
+}
+
+function makeDataFolder(folder: string): void {
+  try {
+    makeFolders(resolve(folder));
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new EdgeError('DATA_UNUSABLE', `${folder} (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/** From the file in the config, the environment, a systemd credential, or a file beside the keys. */
+function readPassphrase(config: Config): string {
+  if (config.keys.passphraseFile !== '') return readPrivate(config.keys.passphraseFile);
+  const { SEJONG_EDGE_PASSPHRASE, CREDENTIALS_DIRECTORY } = process.env;
+  if (SEJONG_EDGE_PASSPHRASE) return SEJONG_EDGE_PASSPHRASE;
+  const credential = CREDENTIALS_DIRECTORY && join(CREDENTIALS_DIRECTORY, 'sejong-edge-passphrase');
+  if (credential && existsSync(credential)) return readPrivate(credential);
+  const folder = join(config.dataFolder, 'keys');
+  const path = join(folder, 'passphrase');
+  if (!existsSync(path)) {
+    // Only where there are no keys yet: a lost passphrase must not be papered over with a new one.
+    if (existsSync(join(folder, 'gateway.key')))
+      throw new EdgeError(
+        'KEY_UNREADABLE',
+        `there are keys in ${folder}, but no passphrase (looked at ${path} as well)`,
+      );
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writePrivate(path, `${randomBytes(24).toString('base64url')}\n`);
+  }
+  return readPrivate(path);
+}

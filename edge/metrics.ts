@@ -1,0 +1,94 @@
+/** What /metrics shows: the numbers where they arise, given their names. */
+
+import type { Live } from './api/live.ts';
+import type { Sample } from './api/parts.ts';
+import type { Anchorer } from './chain/anchorer.ts';
+import type { Accept } from './intake/accept.ts';
+import type { Stamp } from './intake/clock.ts';
+import type { MqttIntake } from './intake/mqtt.ts';
+import type { startSerial } from './intake/serial/serial.ts';
+import type { Checkpointer } from './log/checkpointer.ts';
+import type { Log } from './log/log.ts';
+import type { Devices } from './store/devices.ts';
+import type { Quarantine } from './store/quarantine.ts';
+import type { Store } from './store/store.ts';
+
+export type MetricParts = {
+  log: Log;
+  checkpointer: Checkpointer;
+  store: Store;
+  accept: Accept;
+  devices: Devices;
+  quarantine: Quarantine;
+  mqtt: MqttIntake;
+  serial: ReturnType<typeof startSerial>;
+  live: Live;
+  anchorer: Anchorer | undefined;
+  now: () => Stamp;
+  startedAt: number;
+  serialEntries: () => number;
+};
+
+export function collectSamples(p: MetricParts): Sample[] {
+  const samples: Sample[] = [];
+  const put = (
+    type: Sample['type'],
+    name: string,
+    help: string,
+    value: number,
+    labels?: Record<string, string>,
+  ): void => {
+    samples.push({ type, name: `sejong_edge_${name}`, help, value, ...(labels ? { labels } : {}) });
+  };
+  const { counts } = p.accept;
+  put('counter', 'accepted_total', 'Envelopes that became entries since start.', counts.accepted);
+  put('counter', 'known_total', 'Envelopes that were in the log already and got the same index again.', counts.known);
+  put(
+    'counter',
+    'store_failures_total',
+    'Envelopes that the store could not take, so that they were not acknowledged.',
+    counts.failed,
+  );
+  for (const [code, n] of counts.quarantined)
+    put('counter', 'quarantined_total', 'Envelopes put into quarantine since start, by reason.', n, { code });
+  put('gauge', 'quarantine_held', 'Envelopes that lie in quarantine.', p.quarantine.held);
+  put('gauge', 'accept_pending', 'Envelopes that are being checked or written.', p.accept.pending);
+  put('counter', 'serial_entries_total', 'Entries read over serial lines since start.', p.serialEntries());
+  put('gauge', 'log_size', 'Entries in the log.', p.log.size);
+  put('gauge', 'checkpoint_size', 'Entries under the newest checkpoint.', p.log.latest?.size ?? 0);
+  put('gauge', 'checkpoint_held', '1 while no checkpoint may be signed.', p.checkpointer.held === undefined ? 0 : 1);
+  put('gauge', 'devices', 'Devices that are enrolled.', p.devices.count);
+  put('gauge', 'store_commit_seconds', 'How long the last transaction took.', p.store.commits.lastMs / 1000);
+  put('counter', 'store_commits_total', 'Transactions since start.', p.store.commits.count);
+  put('gauge', 'mqtt_connected', 'Clients that are connected.', p.mqtt.connected);
+  const { connections, logins, loginsRefused, malformed, forbidden, undelivered, throttledMs } = p.mqtt.counts;
+  put('counter', 'mqtt_connections_total', 'Connections since start.', connections);
+  put('counter', 'mqtt_logins_total', 'Logins since start.', logins);
+  put('counter', 'mqtt_logins_refused_total', 'Logins refused since start.', loginsRefused);
+  put('counter', 'mqtt_malformed_total', 'Connections closed for a malformed packet or one over a cap.', malformed);
+  put('counter', 'mqtt_forbidden_total', 'Publishes and subscriptions refused for their topic.', forbidden);
+  put('counter', 'mqtt_undelivered_total', 'Messages left out because their reader did not read.', undelivered);
+  put(
+    'counter',
+    'mqtt_throttled_seconds_total',
+    'Time that devices over their rate were made to wait.',
+    throttledMs / 1000,
+  );
+  put(
+    'counter',
+    'live_skipped_total',
+    'Readings left out of the live topics because they were too far behind.',
+    p.live.skipped,
+  );
+  put('gauge', 'clock_synced', '1 when the wall clock was set from outside.', p.now().clockSynced ? 1 : 0);
+  put('gauge', 'uptime_seconds', 'Time since start.', (performance.now() - p.startedAt) / 1000);
+  put('gauge', 'resident_memory_bytes', 'Resident memory of the gateway process.', process.memoryUsage.rss());
+  const chain = p.anchorer?.state;
+  if (chain) {
+    put('gauge', 'chain_reachable', '1 when the chain answered last time.', chain.reachable ? 1 : 0);
+    put('gauge', 'anchored_size', "Entries under the contract's head.", chain.headSize);
+    put('gauge', 'anchors_pending', 'Transactions on their way.', chain.pending);
+    put('counter', 'anchors_total', 'Anchors mined, ever.', p.anchorer?.transactions.anchored().count ?? 0);
+  }
+  return samples;
+}

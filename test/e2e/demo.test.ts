@@ -1,0 +1,136 @@
+/** What a newcomer runs, as the README says it, and the proof that remains when it is switched off. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { toHex } from 'viem';
+import { privateKeyToAddress } from 'viem/accounts';
+import { expect, it } from 'vitest';
+import { AnchorsContract, firstContractAddress } from '../../edge/chain/contract.ts';
+import { EmbeddedChain } from '../../edge/chain/embedded.ts';
+import { rpcClient } from '../../edge/chain/rpc.ts';
+import { makeConfig } from '../../edge/config.ts';
+import type { RunInfo } from '../../edge/gateway.ts';
+import { openIdentity } from '../../edge/identity.ts';
+import { edge, start } from '../support/cli.ts';
+import { tempFolder } from '../support/temp.ts';
+import { checkAnchors, wholeTruth } from '../support/whole-truth.ts';
+
+type Result = {
+  entries: number;
+  quarantined: number;
+  devices: number;
+  checkpointSize: number;
+  anchoredSize: number;
+  anchors: number;
+  serialEntries: number;
+  acked: number;
+  ackedButMissing: number;
+};
+
+const npmStart = (data: string, ...more: string[]) =>
+  start('npm', [
+    'start',
+    '--silent',
+    '--',
+    '--data',
+    data,
+    '--mqtt',
+    '0',
+    '--http',
+    '0',
+    '--seed',
+    '5',
+    '--every',
+    '0.5',
+    ...more,
+  ]);
+
+/** Processes that name the data folder: none may be left behind. */
+const processesOf = (data: string): string[] =>
+  execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line.includes(data) && !line.startsWith('ps '));
+
+it('npm start shows meters, plants, vehicles and the serial inverter in the log, anchors it, and proves a reading afterwards', {
+  timeout: 200_000,
+}, async () => {
+  const data = join(tempFolder(), 'data');
+  const first = npmStart(data, '--for', '40');
+  await first.line(/^\d\d:\d\d:\d\d {2}http /);
+  const info = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as RunInfo;
+  await first.line(/^\d\d:\d\d:\d\d {2}anchor {2}[2-9]\d\d* entries/);
+
+  // An auditor picks readings, of every kind, while it runs.
+  const token = (await edge(['token', '--role', 'viewer', '--data', data])).stdout.trim();
+  const get = (path: string): Promise<string> =>
+    fetch(info.http + path, { headers: { authorization: `Bearer ${token}` } }).then((r) =>
+      r.ok ? r.text() : Promise.reject(new Error(`${path}: ${r.status}`)),
+    );
+  const { entries } = JSON.parse(await get('/entries?limit=500')) as {
+    entries: { index: number; kind: string; custody: string }[];
+  };
+  const kinds = new Map(entries.map((e) => [e.kind, e]));
+  expect([...kinds.keys()].sort()).toEqual(
+    expect.arrayContaining(['gateway', 'inverter', 'meter', 'plant', 'vehicle']),
+  );
+  expect(kinds.get('inverter')?.custody).toBe('gateway');
+  const receipt = join(data, 'receipt.json');
+  const proof = join(data, 'receipt.tlog-proof');
+  writeFileSync(receipt, await get('/entries/1/receipt'));
+  writeFileSync(proof, await get('/entries/1/receipt?format=tlog-proof'));
+  const key = await get('/log/key');
+
+  await first.line(/^\{"entries"/);
+  expect(await first.stop('SIGCONT')).toBe(0);
+  const result = JSON.parse(first.lines.at(-1) as string) as Result;
+  expect(result.ackedButMissing).toBe(0);
+  expect(result.anchors).toBeGreaterThanOrEqual(3);
+  expect(result.anchoredSize).toBeGreaterThanOrEqual(0.9 * result.entries);
+  expect(result.serialEntries).toBeGreaterThan(3);
+  expect(result.devices).toBeGreaterThanOrEqual(12 + 4 + 6 + 1);
+  expect(result.acked).toBeGreaterThan(100);
+  expect(processesOf(data)).toEqual([]);
+  const truth = wholeTruth(data, { verifyOneIn: 10 });
+  expect(truth.entries).toBe(result.entries);
+  expect([...truth.quarantined.keys()].sort()).toEqual(['EQUIVOCATION', 'REPLAY', 'SIGNATURE_INVALID']);
+
+  // With the gateway off: the receipt against the log's key, and against the chain as it was saved.
+  const chain = await EmbeddedChain.start(join(data, 'chain'), 0, () => undefined);
+  try {
+    const contract = firstContractAddress(
+      privateKeyToAddress(toHex(openIdentity(makeConfig({ dataFolder: data })).anchorKey)),
+    );
+    for (const file of [receipt, proof]) {
+      const { code, stdout } = await edge([
+        'verify',
+        file,
+        '--key',
+        key.trim(),
+        '--rpc',
+        chain.rpc,
+        '--anchors',
+        contract,
+      ]);
+      expect(code, stdout).toBe(0);
+      expect(stdout).toMatch(/^ok {4}anchored root /m);
+    }
+    expect(await checkAnchors(data, new AnchorsContract(rpcClient(chain.rpc), contract))).toBeGreaterThanOrEqual(3);
+  } finally {
+    await chain.stop();
+  }
+
+  // A second start continues the same log, chain and devices; Ctrl-C stops all of it.
+  const second = npmStart(data);
+  await second.line(/continued at [\d,]+ entries/);
+  await second.line(/^\d\d:\d\d:\d\d {2}entries [\d,]+ \(\+[1-9]/);
+  const pid = (JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as RunInfo).pid;
+  process.kill(pid, 'SIGINT');
+  await second.line(/^\{"entries"/);
+  await second.stop('SIGCONT');
+  const again = JSON.parse(second.lines.at(-1) as string) as Result;
+  expect(again).toMatchObject({ devices: result.devices, ackedButMissing: 0 });
+  expect(again.entries).toBeGreaterThan(result.entries);
+  expect(again.anchors).toBeGreaterThan(result.anchors);
+  expect(processesOf(data)).toEqual([]);
+  wholeTruth(data, { verifyOneIn: 10 });
+});
