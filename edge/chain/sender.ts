@@ -48,7 +48,7 @@ export class Sender {
    * @throws EdgeError CHAIN_REFUSED, CHAIN_AWAY
    */
   async settle(nowMs: number, headSize: number): Promise<number> {
-    const { contract, account, chainId, transactions, report } = this.#o;
+    const { contract, chainId, transactions, report } = this.#o;
     const gone = await transactions.reopen(chainId, contract.address, headSize);
     if (gone > 0)
       report(`chain: it holds ${headSize} entries, and ${gone} anchors of more that were final are gone; sent again`);
@@ -124,10 +124,11 @@ export class Sender {
   async #push(row: TxRow, nowMs: number): Promise<void> {
     const stuck = nowMs - (row.sentMs ?? row.madeMs) > this.#o.stuckMs;
     if (row.status === 'mined') {
+      await this.#o.transactions.update(row.id, { status: 'signed', block: null, minedMs: null });
+      // Said once the row says so too: whoever hears it may look.
       this.#o.report(
         `chain: the anchor of ${row.size} entries (${row.hashes.at(-1)}) was taken back by a reorg; it is sent again`,
       );
-      await this.#o.transactions.update(row.id, { status: 'signed', block: null, minedMs: null });
       await this.#broadcast({ ...row, status: 'signed' }, nowMs);
     } else if (row.status === 'signed')
       try {
