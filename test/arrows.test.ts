@@ -9,17 +9,18 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const LAYERS: [string, string[]][] = [
   ['edge/errors.ts', []],
   ['edge/version.ts', []],
+  ['edge/faults.ts', []],
   ['edge/wire/', ['edge/errors.ts', 'edge/wire/']],
   ['edge/config.ts', ['edge/errors.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
   ['edge/tokens.ts', ['edge/errors.ts']],
   ['edge/identity.ts', ['edge/errors.ts', 'edge/wire/', 'edge/config.ts', 'edge/keystore.ts', 'edge/tokens.ts']],
-  ['edge/store/', ['edge/errors.ts', 'edge/wire/', 'edge/store/']],
-  ['edge/log/', ['edge/errors.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
+  ['edge/store/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/']],
+  ['edge/log/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
   // Siblings never import each other: gateway.ts hands functions in.
   ...['intake', 'chain', 'api'].map((part): [string, string[]] => [
     `edge/${part}/`,
-    ['edge/errors.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/tokens.ts', `edge/${part}/`],
+    ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/tokens.ts', `edge/${part}/`],
   ]),
   // An auditor's tool: it reads the chain and proofs, and nothing that belongs to a running gateway.
   ['edge/verify.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/chain/contract.ts', 'edge/chain/rpc.ts']],

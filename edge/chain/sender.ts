@@ -6,6 +6,7 @@ import type { Hex } from 'viem';
 import { keccak256, parseTransaction } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 import { EdgeError } from '../errors.ts';
+import { faultPoint } from '../faults.ts';
 import type { AnchorsContract } from './contract.ts';
 import { sendError } from './rpc.ts';
 import type { Transactions, TxRow } from './transactions.ts';
@@ -224,6 +225,7 @@ export class Sender {
       // The node has it, or has mined it: the next look at its receipt tells.
       if (!KNOWN.test(refused.detail)) throw refused;
     }
+    faultPoint('anchor.sent');
     if (row.status !== 'sent') await transactions.update(row.id, { status: 'sent', sentMs: nowMs });
   }
 }

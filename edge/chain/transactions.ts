@@ -135,6 +135,6 @@ export class Transactions {
   }
 
   #write(statement: SqlStatement): Promise<void> {
-    return this.#store.write({ statements: [statement] });
+    return this.#store.write({ name: 'transaction', statements: [statement] });
   }
 }

@@ -117,7 +117,7 @@ export class Log {
     try {
       const first = this.#edge.size;
       if (entries.length === 0) {
-        await this.#store.write({ statements });
+        await this.#store.write({ name: 'append', statements });
         return first;
       }
       const { edge, full } = extend(
@@ -129,7 +129,11 @@ export class Log {
         params: [tileKey(level, n), hashes, root],
       }));
       try {
-        await this.#store.write({ entries: this.#pack(first, entries), statements: [...inserts, ...statements] });
+        await this.#store.write({
+          name: 'append',
+          entries: this.#pack(first, entries),
+          statements: [...inserts, ...statements],
+        });
       } catch (error) {
         // A write that failed may have happened: what is on disk decides, never what we hoped for.
         this.#edge = this.#readEdge();
@@ -237,6 +241,7 @@ export class Log {
     const note = signCheckpoint(checkpoint, this.#key.publicKey, this.#key.sign);
     try {
       await this.#store.write({
+        name: 'checkpoint',
         statements: [
           {
             sql: 'INSERT INTO checkpoints (size, root, note, made_ms) VALUES (?, ?, ?, ?)',

@@ -172,7 +172,7 @@ export class Devices {
   /** A write that failed may have happened: what is on disk decides. */
   async #write(sql: string, params: SqlStatement['params'], isThere: () => boolean): Promise<void> {
     try {
-      await this.#store.write({ statements: [{ sql, params }] });
+      await this.#store.write({ name: 'device', statements: [{ sql, params }] });
     } catch (error) {
       if (!isThere()) throw error;
     }

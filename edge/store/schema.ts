@@ -1,8 +1,9 @@
-/** The tables. Changing one means a new number in `user_version` and a step in `migrate`. */
+/**
+ * The tables, as a list of steps: the data format's version (`user_version`) is how many have been taken. A step that
+ * was ever released is never changed; a change is a new step at the end.
+ */
 
-export const SCHEMA_VERSION = 1;
-
-export const SCHEMA = `
+const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 -- One row per entry of the log. idx has no holes; envelope is never changed. received_ms is the wall clock,
@@ -100,3 +101,6 @@ CREATE TABLE transactions (
 CREATE INDEX transactions_status ON transactions (status);
 CREATE INDEX transactions_size ON transactions (size);
 `;
+
+export const MIGRATIONS: readonly string[] = [TABLES];
+export const SCHEMA_VERSION = MIGRATIONS.length;

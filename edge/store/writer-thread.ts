@@ -4,7 +4,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
-import { SCHEMA, SCHEMA_VERSION } from './schema.ts';
+import { faultPoint } from '../faults.ts';
+import { MIGRATIONS } from './schema.ts';
 import type { EntryBatch, WriteJob, WriterReply, WriterRequest } from './writer.ts';
 
 const INSERT_ENTRY = `INSERT INTO entries
@@ -16,11 +17,16 @@ db.pragma('journal_mode = WAL');
 // A reopened WAL database reports NORMAL: without FULL the last commits before a power cut may be gone.
 db.pragma('synchronous = FULL');
 db.pragma('foreign_keys = ON');
-if (db.pragma('user_version', { simple: true }) === 0)
+migrate(db.pragma('user_version', { simple: true }) as number);
+
+/** All steps that are missing, in one transaction: a power cut leaves the old format or the new one. */
+function migrate(from: number): void {
+  if (from >= MIGRATIONS.length) return; // a newer format is refused by whoever opened it
   db.transaction(() => {
-    db.exec(SCHEMA);
-    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+    for (const step of MIGRATIONS.slice(from)) db.exec(step);
+    db.pragma(`user_version = ${MIGRATIONS.length}`);
   })();
+}
 
 const prepared = new Map<string, Database.Statement>();
 function statement(sql: string): Database.Statement {
@@ -64,7 +70,10 @@ function commit(jobs: readonly WriteJob[]): void {
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const job of jobs) run(job);
+    for (const { name = 'write' } of jobs) faultPoint(`${name}.before`);
+    faultPoint('commit');
     db.exec('COMMIT');
+    for (const { name = 'write' } of jobs) faultPoint(`${name}.after`);
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
     throw error;

@@ -18,7 +18,8 @@ export type EntryBatch = {
   columns: Float64Array<ArrayBuffer>;
 };
 
-export type WriteJob = { entries?: EntryBatch; statements: readonly SqlStatement[] };
+/** `name` says what is written, for the fault points of faults.ts; without one it is `write`. */
+export type WriteJob = { name?: string; entries?: EntryBatch; statements: readonly SqlStatement[] };
 export type WriterRequest = { jobs: readonly WriteJob[] } | 'close';
 export type WriterReply = { problems: (string | null)[] };
 

@@ -14,4 +14,5 @@ try {
   setInterval(() => store, 60_000);
 } catch (error) {
   say((error as { code: string }).code);
+  process.exit();
 }
