@@ -2,10 +2,12 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hex } from 'viem';
 import { Live } from './api/live.ts';
+import { Receipts } from './api/receipts.ts';
 import { Api } from './api/server.ts';
 import type { HealthView } from './api/views.ts';
 import { Anchorer } from './chain/anchorer.ts';
 import { EMBEDDED_CHAIN_ID, EmbeddedChain } from './chain/embedded.ts';
+import { encodeEntryCall } from './chain/entry-call.ts';
 import { isPublic } from './chain/rpc.ts';
 import type { Config } from './config.ts';
 import { EdgeError, errorLine } from './errors.ts';
@@ -184,6 +186,14 @@ async function build(
     publish: (topic, json) => mqtt.send(topic, json, 0),
   });
   live.start();
+  const receipts = new Receipts({
+    log,
+    entries,
+    devices,
+    listening: () => mqtt.receiptReaders,
+    publish: (topic, receipt) => mqtt.send(topic, receipt, 1),
+  });
+  receipts.start();
   const mqttPort = await mqtt.start();
   closers.push(() => mqtt.stop());
 
@@ -221,6 +231,7 @@ async function build(
     mqtt,
     serial,
     live,
+    receipts,
     anchorer: chain.anchorer,
     now,
     startedAt,
@@ -243,12 +254,14 @@ async function build(
           chainId: t.chainId,
           contract: t.contract,
           transaction: t.hashes.at(-1) as string,
+          signature: t.signature,
           status: t.status,
           block: t.block,
           gasUsed: t.gasUsed,
           madeMs: t.madeMs,
           minedMs: t.minedMs,
         })),
+      entryCall: (size, receipt) => encodeEntryCall(origin, size, receipt),
       anchorCovering: (index) => {
         const t = chain.anchorer?.transactions.covering(index);
         return (
@@ -283,6 +296,7 @@ async function build(
   };
   log.onCheckpoint = () => {
     chain.anchorer?.wake();
+    receipts.wake();
     api.wake();
   };
 
