@@ -286,6 +286,12 @@ const table = {
     title: 'A serial device gave no usable value',
     todo: 'Nothing was recorded for this poll; check wiring, address and model if it goes on.',
   },
+  LOG_UNREADABLE: {
+    status: 502,
+    act: 'retry',
+    title: 'A log does not serve what it signed',
+    todo: 'Try again; if it goes on, keep its checkpoints: a log owes everybody the tiles of each of them.',
+  },
   FRAUD_INVALID: {
     status: 400,
     act: 'refuse',

@@ -50,7 +50,7 @@ const SOLE_IMPORTERS: Record<string, string> = {
 };
 /** Types and addresses of viem are spoken by those who hand keys and addresses on. */
 const ALSO: Record<string, string[]> = {
-  viem: ['edge/gateway.ts', 'edge/verify.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
+  viem: ['edge/gateway.ts', 'edge/verify.ts', 'edge/fraud.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
 };
 
 function* sources(folder: string): Generator<string> {
