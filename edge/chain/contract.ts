@@ -4,7 +4,6 @@ import {
   type Abi,
   BaseError,
   bytesToHex,
-  ContractFunctionRevertedError,
   decodeErrorResult,
   encodeDeployData,
   encodeFunctionData,
@@ -16,7 +15,7 @@ import {
   stringToBytes,
 } from 'viem';
 import { EdgeError } from '../errors.ts';
-import { sendError } from './rpc.ts';
+import { revertOf, sendError } from './rpc.ts';
 
 type Artifact = { abi: Abi; bytecode: Hex };
 const artifact = JSON.parse(
@@ -136,9 +135,8 @@ export class AnchorsContract {
         account: from,
       });
     } catch (error) {
-      const reverted =
-        error instanceof BaseError ? error.walk((e) => e instanceof ContractFunctionRevertedError) : null;
-      if (reverted instanceof ContractFunctionRevertedError)
+      const reverted = revertOf(error);
+      if (reverted)
         throw new EdgeError(
           'CHAIN_REFUSED',
           `anchor(${size}) reverts with ${reverted.data?.errorName ?? reverted.shortMessage}`,

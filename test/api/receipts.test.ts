@@ -18,6 +18,25 @@ async function listener(gateway: TestGateway, name: string, topic: string) {
 
 const checkpoint = (gateway: TestGateway) => gateway.parts.log.makeCheckpoint(Date.now());
 
+it('as COSE, an entry whose checkpoint is older than COSE receipts has one from the next checkpoint on', async () => {
+  const old = await startTestGateway(STILL);
+  await checkpoint(old);
+  // What the step of the data format makes of an older folder.
+  await old.parts.store.write({ statements: [{ sql: 'UPDATE checkpoints SET receipt = NULL', params: [] }] });
+  await old.finish();
+  const gateway = await startTestGateway({ ...STILL, dataFolder: old.config.dataFolder });
+  const ask = () => gateway.api('/entries/0/receipt?format=cose');
+  expect((await ask()).body).toMatchObject({ code: 'NOT_IN_CHECKPOINT' });
+  expect((await gateway.api('/entries/0/receipt')).status, 'in the others it has').toBe(200);
+  const { device, client } = await listener(gateway, 'later', 'error');
+  await device.publish(client, device.envelope());
+  await checkpoint(gateway);
+  const { status, headers } = await ask();
+  expect(status).toBe(200);
+  expect(headers.get('content-type')).toBe('application/cose; cose-type="cose-sign1"');
+  await gateway.finish();
+});
+
 describe('down/{did}/receipt', () => {
   it('brings each device the COSE receipts of its own entries once a checkpoint covers them, and they verify', async () => {
     const gateway = await startTestGateway(STILL);
