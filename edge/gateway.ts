@@ -6,6 +6,7 @@ import { Receipts } from './api/receipts.ts';
 import { Api } from './api/server.ts';
 import type { HealthView } from './api/views.ts';
 import { Anchorer } from './chain/anchorer.ts';
+import { anchorHint, describeAnchor } from './chain/describe.ts';
 import { EMBEDDED_CHAIN_ID, EmbeddedChain } from './chain/embedded.ts';
 import { encodeEntryCall } from './chain/entry-call.ts';
 import { isPublic } from './chain/rpc.ts';
@@ -246,35 +247,11 @@ async function build(
       samples: () => collectSamples(parts),
       enrol: (wanted) => enrolment.enrol(wanted),
       setStatus: (did, status, by) => devices.setStatus(did, status, Date.now(), by),
-      anchors: (limit, before) =>
-        (chain.anchorer?.transactions.list(limit, before) ?? []).map((t) => ({
-          id: t.id,
-          size: t.size,
-          root: Buffer.from(t.root).toString('base64'),
-          chainId: t.chainId,
-          contract: t.contract,
-          transaction: t.hashes.at(-1) as string,
-          signature: t.signature,
-          status: t.status,
-          block: t.block,
-          gasUsed: t.gasUsed,
-          madeMs: t.madeMs,
-          minedMs: t.minedMs,
-        })),
+      anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
       entryCall: (size, receipt) => encodeEntryCall(origin, size, receipt),
       anchorCovering: (index) => {
         const t = chain.anchorer?.transactions.covering(index);
-        return (
-          t && {
-            size: t.size,
-            hint: {
-              chainId: t.chainId,
-              contract: t.contract,
-              transaction: t.hashes.at(-1) as string,
-              block: t.block ?? 0,
-            },
-          }
-        );
+        return t && anchorHint(t);
       },
     },
     {
