@@ -77,7 +77,9 @@ describe('a COSE receipt', () => {
       expect(opensslVerify(null, signed, openssl, signature)).toBe(true);
       const parsed = parseCoseReceipt(attachReceipt(envelope, log.coseReceipt(index, checkpoint)));
       expect(parsed).toMatchObject({ index, entry: envelope });
-      expect(parsed.open(key)).toEqual({ origin: log.origin, size: 7, root: Uint8Array.from(checkpoint.root) });
+      const { root, ...rest } = parsed.open(key);
+      expect(rest).toEqual({ origin: log.origin, size: 7 });
+      expect(plainRoot(leaves, 7).equals(root)).toBe(true);
     }
   });
 
