@@ -158,6 +158,12 @@ const table = {
     title: 'No checkpoint covers this entry yet',
     todo: 'Ask again in a few seconds, after the next checkpoint.',
   },
+  NOT_ANCHORED: {
+    status: 409,
+    act: 'retry',
+    title: 'No anchor covers this entry yet',
+    todo: 'Ask again after the next anchor, or take another format: the others need a checkpoint only.',
+  },
   DEVICE_EXISTS: {
     status: 409,
     act: 'refuse',
@@ -279,6 +285,18 @@ const table = {
     act: 'retry',
     title: 'A serial device gave no usable value',
     todo: 'Nothing was recorded for this poll; check wiring, address and model if it goes on.',
+  },
+  LOG_UNREADABLE: {
+    status: 502,
+    act: 'retry',
+    title: 'A log does not serve what it signed',
+    todo: 'Try again; if it goes on, keep its checkpoints: a log owes everybody the tiles of each of them.',
+  },
+  FRAUD_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The file proves no fraud',
+    todo: 'A fraud proof is what sejong-edge fraud --out writes; read it with the key of the log that it is about.',
   },
   RECEIPT_INVALID: {
     status: 400,

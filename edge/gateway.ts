@@ -2,10 +2,13 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hex } from 'viem';
 import { Live } from './api/live.ts';
+import { Receipts } from './api/receipts.ts';
 import { Api } from './api/server.ts';
 import type { HealthView } from './api/views.ts';
 import { Anchorer } from './chain/anchorer.ts';
+import { anchorHint, describeAnchor } from './chain/describe.ts';
 import { EMBEDDED_CHAIN_ID, EmbeddedChain } from './chain/embedded.ts';
+import { encodeEntryCall } from './chain/entry-call.ts';
 import { isPublic } from './chain/rpc.ts';
 import type { Config } from './config.ts';
 import { EdgeError, errorLine } from './errors.ts';
@@ -184,6 +187,14 @@ async function build(
     publish: (topic, json) => mqtt.send(topic, json, 0),
   });
   live.start();
+  const receipts = new Receipts({
+    log,
+    entries,
+    devices,
+    listening: () => mqtt.receiptReaders,
+    publish: (topic, receipt) => mqtt.send(topic, receipt, 1),
+  });
+  receipts.start();
   const mqttPort = await mqtt.start();
   closers.push(() => mqtt.stop());
 
@@ -221,6 +232,7 @@ async function build(
     mqtt,
     serial,
     live,
+    receipts,
     anchorer: chain.anchorer,
     now,
     startedAt,
@@ -235,33 +247,11 @@ async function build(
       samples: () => collectSamples(parts),
       enrol: (wanted) => enrolment.enrol(wanted),
       setStatus: (did, status, by) => devices.setStatus(did, status, Date.now(), by),
-      anchors: (limit, before) =>
-        (chain.anchorer?.transactions.list(limit, before) ?? []).map((t) => ({
-          id: t.id,
-          size: t.size,
-          root: Buffer.from(t.root).toString('base64'),
-          chainId: t.chainId,
-          contract: t.contract,
-          transaction: t.hashes.at(-1) as string,
-          status: t.status,
-          block: t.block,
-          gasUsed: t.gasUsed,
-          madeMs: t.madeMs,
-          minedMs: t.minedMs,
-        })),
+      anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
+      entryCall: (size, receipt) => encodeEntryCall(origin, size, receipt),
       anchorCovering: (index) => {
         const t = chain.anchorer?.transactions.covering(index);
-        return (
-          t && {
-            size: t.size,
-            hint: {
-              chainId: t.chainId,
-              contract: t.contract,
-              transaction: t.hashes.at(-1) as string,
-              block: t.block ?? 0,
-            },
-          }
-        );
+        return t && anchorHint(t);
       },
     },
     {
@@ -283,6 +273,7 @@ async function build(
   };
   log.onCheckpoint = () => {
     chain.anchorer?.wake();
+    receipts.wake();
     api.wake();
   };
 

@@ -2,6 +2,7 @@
 
 import type { Live } from './api/live.ts';
 import type { Sample } from './api/parts.ts';
+import type { Receipts } from './api/receipts.ts';
 import type { Anchorer } from './chain/anchorer.ts';
 import type { Accept } from './intake/accept.ts';
 import type { Stamp } from './intake/clock.ts';
@@ -23,6 +24,7 @@ export type MetricParts = {
   mqtt: MqttIntake;
   serial: ReturnType<typeof startSerial>;
   live: Live;
+  receipts: Receipts;
   anchorer: Anchorer | undefined;
   now: () => Stamp;
   startedAt: number;
@@ -79,6 +81,12 @@ export function collectSamples(p: MetricParts): Sample[] {
     'live_skipped_total',
     'Readings left out of the live topics because they were too far behind.',
     p.live.skipped,
+  );
+  put(
+    'counter',
+    'receipts_skipped_total',
+    'Entries whose receipts were not sent to their devices because there were too many at once.',
+    p.receipts.skipped,
   );
   put('gauge', 'clock_synced', '1 when the wall clock was set from outside.', p.now().clockSynced ? 1 : 0);
   put('gauge', 'uptime_seconds', 'Time since start.', (performance.now() - p.startedAt) / 1000);

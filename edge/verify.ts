@@ -3,13 +3,16 @@
  * their own code paths: Ed25519 by @noble/ed25519, not by the OpenSSL that accepted the reading.
  */
 import type { Hex } from 'viem';
-import { AnchorsContract } from './chain/contract.ts';
+import { AnchorsContract, originId } from './chain/contract.ts';
+import { CALL_FORMAT, type EntryCall, parseEntryCall } from './chain/entry-call.ts';
 import { chainError, rpcClient } from './chain/rpc.ts';
 import { EdgeError } from './errors.ts';
-import { type Checkpoint, openCheckpoint, parseVerifierKey } from './log/checkpoint.ts';
+import { type Checkpoint, openCheckpoint, parseVerifierKey, type VerifierKey } from './log/checkpoint.ts';
+import { parseCoseReceipt } from './log/cose-receipt.ts';
 import { leafHash, verifyInclusion } from './log/merkle.ts';
-import { parseReceipt, type Receipt } from './log/receipt.ts';
+import { MAX_RECEIPT, parseReceipt } from './log/receipt.ts';
 import { equalBytes } from './wire/bytes.ts';
+import { isSign1 } from './wire/cose.ts';
 import { publicKeyFromDid } from './wire/did.ts';
 import { verifyEd25519 } from './wire/ed25519.ts';
 import { decodeEnvelope, type Envelope } from './wire/envelope.ts';
@@ -18,28 +21,82 @@ export type Step = { ok: boolean; name: string; detail: string };
 
 const RPC_TIMEOUT_MS = 15_000;
 
-/** @returns the name of the first step that failed, or undefined when all hold */
+/** What every format says, in its own way. */
+type Claim = {
+  index: number;
+  entry: Uint8Array;
+  path: Uint8Array[];
+  /** Checks the log's signature. @throws EdgeError RECEIPT_INVALID */
+  open: (key: VerifierKey) => Checkpoint;
+  /** Of the format calldata: what the contract is to be asked. */
+  call?: EntryCall;
+};
+
+const fatalUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** @throws EdgeError RECEIPT_INVALID and those of an envelope */
+function readClaim(receipt: Uint8Array, entry: Uint8Array | undefined): Claim {
+  if (receipt.length > MAX_RECEIPT) throw new EdgeError('RECEIPT_INVALID', `longer than ${MAX_RECEIPT} bytes`);
+  if (isSign1(receipt)) return parseCoseReceipt(receipt, entry);
+  let text: string;
+  try {
+    text = fatalUtf8.decode(receipt);
+  } catch {
+    throw new EdgeError('RECEIPT_INVALID', 'neither a COSE receipt nor text');
+  }
+  return readCall(text) ?? withNote(parseReceipt(text));
+}
+
+const withNote = <R extends { checkpoint: string }>(receipt: R) => ({
+  ...receipt,
+  open: (key: VerifierKey) => openCheckpoint(receipt.checkpoint, key),
+});
+
+function readCall(text: string): Claim | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined; // another format, or what parseReceipt says of it
+  }
+  if ((value as { format?: unknown } | null)?.format !== CALL_FORMAT) return undefined;
+  const { call, receipt, originId: origin, size } = parseEntryCall(value as Record<string, unknown>);
+  const open = (key: VerifierKey): Checkpoint => {
+    const checkpoint = openCheckpoint(receipt.checkpoint, key);
+    if (size !== checkpoint.size || origin !== originId(checkpoint.origin))
+      throw new EdgeError('RECEIPT_INVALID', `the call is for another origin or size (${size} entries)`);
+    return checkpoint;
+  };
+  return { ...receipt, call, open };
+}
+
+/**
+ * @param receipt in any of the four formats
+ * @param entry the envelope, for a COSE receipt that has none in it
+ * @returns the name of the first step that failed, or undefined when all hold
+ */
 export async function verifyReceipt(
-  text: string,
+  receipt: string | Uint8Array,
   verifierKey: string,
   chain: { rpc: string; contract: string } | undefined,
   say: (step: Step) => void,
+  entry?: Uint8Array,
 ): Promise<string | undefined> {
-  let receipt!: Receipt;
+  let claim!: Claim;
   let envelope!: Envelope;
   let checkpoint!: Checkpoint;
   const steps: [string, () => string | Promise<string>][] = [
     [
       'receipt format',
       () => {
-        receipt = parseReceipt(text);
-        return `entry ${receipt.index}, ${receipt.entry.length} bytes, a path of ${receipt.path.length} hashes`;
+        claim = readClaim(typeof receipt === 'string' ? Buffer.from(receipt) : receipt, entry);
+        return `entry ${claim.index}, ${claim.entry.length} bytes, a path of ${claim.path.length} hashes`;
       },
     ],
     [
       'canonical bytes',
       () => {
-        envelope = decodeEnvelope(receipt.entry);
+        envelope = decodeEnvelope(claim.entry);
         const first = envelope.records[0];
         const value = first?.v ?? first?.vs ?? first?.vb ?? '(bytes)';
         return `${envelope.sub}: ${first?.n} = ${value}${first?.u ? ` ${first.u}` : ''}, ${new Date(envelope.iat * 1000).toISOString()}, counter ${envelope.epoch}/${envelope.seq}`;
@@ -56,7 +113,7 @@ export async function verifyReceipt(
     [
       'checkpoint signature',
       () => {
-        checkpoint = openCheckpoint(receipt.checkpoint, parseVerifierKey(verifierKey));
+        checkpoint = claim.open(parseVerifierKey(verifierKey));
         if (checkpoint.origin !== parseVerifierKey(verifierKey).name)
           throw new EdgeError('RECEIPT_INVALID', `the checkpoint is of ${checkpoint.origin}`);
         return `by ${checkpoint.origin}, ${checkpoint.size} entries`;
@@ -65,16 +122,16 @@ export async function verifyReceipt(
     [
       'inclusion',
       () => {
-        if (!verifyInclusion(leafHash(receipt.entry), receipt.index, checkpoint.size, receipt.path, checkpoint.root))
+        if (!verifyInclusion(leafHash(claim.entry), claim.index, checkpoint.size, claim.path, checkpoint.root))
           throw new EdgeError(
             'RECEIPT_INVALID',
-            `the path does not lead from entry ${receipt.index} to the root of ${checkpoint.size} entries`,
+            `the path does not lead from entry ${claim.index} to the root of ${checkpoint.size} entries`,
           );
-        return `entry ${receipt.index} is in the tree of ${checkpoint.size} entries`;
+        return `entry ${claim.index} is in the tree of ${checkpoint.size} entries`;
       },
     ],
   ];
-  if (chain) steps.push(['anchored root', () => checkAnchor(chain, checkpoint)]);
+  if (chain) steps.push(['anchored root', () => checkAnchor(chain, checkpoint, claim.call)]);
   for (const [name, step] of steps)
     try {
       say({ ok: true, name, detail: await step() });
@@ -92,6 +149,7 @@ export async function verifyReceipt(
 async function checkAnchor(
   { rpc, contract }: { rpc: string; contract: string },
   { origin, size, root }: Checkpoint,
+  call: EntryCall | undefined,
 ): Promise<string> {
   const client = rpcClient(rpc, RPC_TIMEOUT_MS);
   const anchors = new AnchorsContract(client, contract as Hex);
@@ -108,7 +166,12 @@ async function checkAnchor(
       );
     if (!equalBytes(held, root))
       throw new EdgeError('RECEIPT_INVALID', `${where} holds another root for ${size} entries`);
-    return `${where} holds this root for ${size} entries`;
+    if (!call) return `${where} holds this root for ${size} entries`;
+    if (call.to.toLowerCase() !== contract.toLowerCase() || call.chainId !== chainId)
+      throw new EdgeError('RECEIPT_INVALID', `the call is to ${call.to} on chain ${call.chainId}`);
+    if (!equalBytes(await anchors.callEntry(call.data as Hex), root))
+      throw new EdgeError('RECEIPT_INVALID', `${where} answers the call with another root`);
+    return `${where} holds this root for ${size} entries, and answers the call with it`;
   } catch (error) {
     throw chainError(error, client);
   }

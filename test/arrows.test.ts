@@ -23,7 +23,15 @@ const LAYERS: [string, string[]][] = [
     ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/tokens.ts', `edge/${part}/`],
   ]),
   // An auditor's tool: it reads the chain and proofs, and nothing that belongs to a running gateway.
-  ['edge/verify.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/chain/contract.ts', 'edge/chain/rpc.ts']],
+  ...['edge/verify.ts', 'edge/fraud.ts'].map((file): [string, string[]] => [
+    file,
+    [
+      'edge/errors.ts',
+      'edge/wire/',
+      'edge/log/',
+      ...['contract', 'rpc', 'entry-call', 'heads'].map((f) => `edge/chain/${f}.ts`),
+    ],
+  ]),
   ['edge/metrics.ts', ['edge/api/', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
   ['edge/gateway.ts', ['edge/']],
@@ -42,7 +50,7 @@ const SOLE_IMPORTERS: Record<string, string> = {
 };
 /** Types and addresses of viem are spoken by those who hand keys and addresses on. */
 const ALSO: Record<string, string[]> = {
-  viem: ['edge/gateway.ts', 'edge/verify.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
+  viem: ['edge/gateway.ts', 'edge/verify.ts', 'edge/fraud.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
 };
 
 function* sources(folder: string): Generator<string> {

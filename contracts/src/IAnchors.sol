@@ -10,6 +10,11 @@ pragma solidity ^0.8.37;
 /// last entries other positions and spoils the sender's next proofs; but what lies under an anchored root lies under
 /// every later one, whatever sizes are claimed.
 ///
+/// The sender also signs each head that it anchors (EIP-712, `Head` in the domain "Sejong Edge Anchors", version "1", of
+/// this chain and this contract). Two that contradict each other, for one size, prove to anybody that the log showed two
+/// histories; shown here, they end it: the log is frozen for ever. Heads of different sizes contradict each other
+/// only through the entries between them, which nobody can be made to show here: `anchor` demands them of the sender.
+///
 /// Sizes count entries of the log, times are seconds since 1970 (the block's timestamp), roots are SHA-256.
 interface IAnchors {
     /// @notice `sender` is now the one account that may anchor for the log `name`.
@@ -17,6 +22,31 @@ interface IAnchors {
 
     /// @notice The log of `origin` has, for ever, the root `root` at `size` entries.
     event Anchored(bytes32 indexed origin, uint64 indexed size, bytes32 root);
+
+    /// @notice Two accounts of the log of `origin`, or one, signed `rootA` and `rootB` for `size` entries: it is frozen for
+    /// ever. Where one of them was anchored, that is `rootB`.
+    event Contradiction(bytes32 indexed origin, uint64 indexed size, bytes32 rootA, bytes32 rootB);
+
+    /// @notice The log of `origin` has contradicted itself, and is frozen for ever.
+    error Frozen(bytes32 origin);
+
+    /// @notice Two equal roots for one size, or a root against a size that was never anchored: no contradiction.
+    error NoContradiction(uint64 size);
+
+    /// @notice The signature isn't by an account that is or ever was registered for `origin`, but by `signer`.
+    error NotSigner(bytes32 origin, address signer);
+
+    /// @notice At `size` entries no root was anchored.
+    error NotAnchored(bytes32 origin, uint64 size);
+
+    /// @notice A tree of `size` entries has no entry `index`: they are counted from 0.
+    error EntryBeyondTree(uint64 index, uint64 size);
+
+    /// @notice The path doesn't lead from the entry to the root anchored at `size`, but to `proven`.
+    error NotIncluded(uint64 index, uint64 size, bytes32 proven);
+
+    /// @notice The calldata isn't the one encoding of its arguments: some other bytes, as padding or at the end.
+    error NotCanonical();
 
     /// @notice The zero account can't be a sender: it stands for "nobody registered".
     error ZeroSender();
@@ -50,7 +80,7 @@ interface IAnchors {
 
     /// @notice Names the account that may anchor for a log, or changes it (a new key). What is anchored stays.
     /// @dev Only the owner, the city's administrator; others get Ownable's `OwnableUnauthorizedAccount`.
-    /// Reverts with `ZeroSender`.
+    /// Reverts with `ZeroSender` or `Frozen`.
     /// @param name The origin line of the log's checkpoints, without the newline.
     /// @param sender The account that may call `anchor`, in place of the one before.
     /// @return origin keccak256 of `name`.
@@ -59,14 +89,56 @@ interface IAnchors {
     /// @notice Anchors the log of `origin` at `size` entries.
     /// @dev The first anchor of a log is taken as it is. Every later one must grow the log, and prove it.
     /// Anchoring again what the history holds, the newest or not, does nothing and succeeds whatever the proof, so
-    /// that a transaction may be sent twice. Reverts, in this order, with `UnknownOrigin`, `NotSender`, `ForkedTree`,
-    /// `ShrunkTree`, `EmptyTree`, `SizeTooLarge`, `ProofLength`, `InconsistentTree`.
+    /// that a transaction may be sent twice. Reverts, in this order, with `UnknownOrigin`, `Frozen`, `NotSender`,
+    /// `ForkedTree`, `ShrunkTree`, `EmptyTree`, `SizeTooLarge`, `ProofLength`, `InconsistentTree`.
     /// @param origin keccak256 of the log's origin line.
     /// @param size The log's size, in entries.
     /// @param root The log's root at that size: MTH of RFC 6962, section 2.1.
     /// @param proof The consistency proof from the size held here to `size`: PROOF of RFC 6962, section 2.1.2, in its
     /// order. Empty for the first anchor.
     function anchor(bytes32 origin, uint64 size, bytes32 root, bytes32[] calldata proof) external;
+
+    /// @notice Checks that `entry` is in the log of `origin`, at `index`, under the root anchored at `size` entries.
+    /// Returns that root, or reverts: nobody can forget to look at the answer, and an address without a contract, which
+    /// answers every call with nothing, can't be taken for a yes.
+    /// @dev Holds for a frozen log, too: what was anchored stays provable. Only the one ABI encoding of the arguments is
+    /// taken (it is `abi.encodeCall`'s), so that calldata kept as a receipt can't be changed in any bit.
+    /// Reverts, in this order, with `NotCanonical`, `NotAnchored`, `EntryBeyondTree`, `ProofLength`, `NotIncluded`.
+    /// @param index The entry's number, from 0.
+    /// @param entry The entry's bytes: the envelope as the device signed it.
+    /// @param path The inclusion path: PATH of RFC 6962, section 2.1.1, in its order.
+    function verifyEntry(bytes32 origin, uint64 size, uint64 index, bytes calldata entry, bytes32[] calldata path)
+        external
+        view
+        returns (bytes32 root);
+
+    /// @notice Freezes a log for ever by two heads of one size with different roots, both signed for it.
+    /// @dev Anybody may: the two signatures are the proof. Each is by an account that is or ever was registered for the
+    /// log, since a log could else escape from what it signed by a change of keys. So a key that is out of use must be
+    /// destroyed, or guarded like one in use. Reverts, in this order, with `NoContradiction`, `Frozen`, `NotSigner`
+    /// (or ECDSA's errors, for what is no signature).
+    /// @param signatureA 65 bytes, r ‖ s ‖ v, over `headDigest(origin, size, rootA)`; so `signatureB` for `rootB`.
+    function freeze(
+        bytes32 origin,
+        uint64 size,
+        bytes32 rootA,
+        bytes calldata signatureA,
+        bytes32 rootB,
+        bytes calldata signatureB
+    ) external;
+
+    /// @notice The same with one signed head, against the root that was anchored at its size.
+    function freezeAgainstAnchor(bytes32 origin, uint64 size, bytes32 root, bytes calldata signature) external;
+
+    /// @notice What the sender of a log signs for a head: the EIP-712 digest of
+    /// `Head(bytes32 origin,uint64 size,bytes32 root)`.
+    function headDigest(bytes32 origin, uint64 size, bytes32 root) external view returns (bytes32);
+
+    /// @notice Whether a log has contradicted itself. It takes no anchors and no senders any more.
+    function isFrozen(bytes32 origin) external view returns (bool);
+
+    /// @notice Whether `account` is or ever was the sender of a log.
+    function wasSender(bytes32 origin, address account) external view returns (bool);
 
     /// @notice The newest anchor of a log: its size (entries), its root, and when it came (seconds since 1970).
     /// All zero before the first.

@@ -7,9 +7,11 @@ import {Anchors} from "../src/Anchors.sol";
 import {Rfc6962} from "../src/libraries/Rfc6962.sol";
 import {Harness} from "./Harness.sol";
 
-/// @dev The consistency cases of transparency-dev/merkle (Apache-2.0), which lie beside the project, not in it.
+/// @dev The proof cases of transparency-dev/merkle (Apache-2.0), which lie beside the project, not in it.
 contract AnchorsVectorsTest is Harness {
     string internal constant FILE = "../../shared/vectors/rfc6962/consistency.json";
+
+    string internal constant INCLUSION = "../../shared/vectors/rfc6962/inclusion.json";
 
     struct Case {
         uint64 size1;
@@ -24,14 +26,36 @@ contract AnchorsVectorsTest is Harness {
         Rfc6962.verifyConsistency(size1, root1, size2, root2, proof);
     }
 
-    function test_EveryConsistencyCaseOfTransparencyDevGetsItsAnswer() public {
-        string memory json;
-        // Where the folder is absent, forge answers that reading isn't allowed.
-        try vm.readFile(FILE) returns (string memory text) {
-            json = text;
-        } catch {
-            vm.skip(true, "the vectors of ../../shared/vectors can't be read here");
+    /// @dev The cases have leaf hashes, the library wants entries: it is asked for the walk alone.
+    function walk(uint64 index, uint64 size, bytes32 leaf, bytes32[] calldata path)
+        external
+        view
+        returns (bytes32 root, uint256 wanted)
+    {
+        return Rfc6962.ascend(index, size - 1, leaf, path);
+    }
+
+    function test_EveryInclusionCaseOfTransparencyDevGetsItsAnswer() public {
+        string memory json = read(INCLUSION);
+        string[] memory names = vm.parseJsonKeys(json, "$");
+        vm.assertEq(names.length, 98);
+        uint256 asked;
+        for (uint256 i = 0; i < names.length; i++) {
+            Case memory c = parseInclusion(json, names[i]);
+            // What can't be written in the ABI, or is refused by verifyEntry before the library is asked.
+            if (!fits(c) || c.size1 >= c.size2) {
+                vm.assertTrue(c.wantErr, names[i]);
+                continue;
+            }
+            asked++;
+            (bytes32 r, uint256 wanted) = this.walk(c.size1, c.size2, bytes32(c.root1), words(c.proof));
+            vm.assertEq(r == bytes32(c.root2) && wanted == c.proof.length, !c.wantErr, names[i]);
         }
+        vm.assertTrue(asked > 60, "most are asked");
+    }
+
+    function test_EveryConsistencyCaseOfTransparencyDevGetsItsAnswer() public {
+        string memory json = read(FILE);
         string[] memory names = vm.parseJsonKeys(json, "$");
         vm.assertEq(names.length, 98);
 
@@ -62,6 +86,15 @@ contract AnchorsVectorsTest is Harness {
         vm.assertEq(byLibrary, 61, "by the library");
         vm.assertEq(byContract, 10, "by the contract");
         vm.assertEq(byDecoder, 27, "by the decoder");
+    }
+
+    function read(string memory file) private returns (string memory json) {
+        // Where the folder is absent, forge answers that reading isn't allowed.
+        try vm.readFile(file) returns (string memory text) {
+            json = text;
+        } catch {
+            vm.skip(true, "the vectors of ../../shared/vectors can't be read here");
+        }
     }
 
     function libraryTakes(Case memory c) private view returns (bool ok) {
@@ -101,11 +134,26 @@ contract AnchorsVectorsTest is Harness {
         c.root1 = Base64.decode(vm.parseJsonString(json, string.concat(key, "root1")));
         c.root2 = Base64.decode(vm.parseJsonString(json, string.concat(key, "root2")));
         c.wantErr = vm.parseJsonBool(json, string.concat(key, "wantErr"));
-        // One case has no proof at all: null.
-        try vm.parseJsonStringArray(json, string.concat(key, "proof")) returns (string[] memory proof) {
-            c.proof = new bytes[](proof.length);
+        c.proof = parseProof(json, string.concat(key, "proof"));
+    }
+
+    /// @dev In the fields of a consistency case: the index in place of the first size, the leaf of the first root.
+    function parseInclusion(string memory json, string memory name) private pure returns (Case memory c) {
+        string memory key = string.concat("$['", name, "'].");
+        c.size1 = uint64(vm.parseJsonUint(json, string.concat(key, "leafIdx")));
+        c.size2 = uint64(vm.parseJsonUint(json, string.concat(key, "treeSize")));
+        c.root1 = Base64.decode(vm.parseJsonString(json, string.concat(key, "leafHash")));
+        c.root2 = Base64.decode(vm.parseJsonString(json, string.concat(key, "root")));
+        c.wantErr = vm.parseJsonBool(json, string.concat(key, "wantErr"));
+        c.proof = parseProof(json, string.concat(key, "proof"));
+    }
+
+    function parseProof(string memory json, string memory key) private pure returns (bytes[] memory nodes) {
+        // Some cases have no proof at all: null.
+        try vm.parseJsonStringArray(json, key) returns (string[] memory proof) {
+            nodes = new bytes[](proof.length);
             for (uint256 i = 0; i < proof.length; i++) {
-                c.proof[i] = Base64.decode(proof[i]);
+                nodes[i] = Base64.decode(proof[i]);
             }
         } catch {}
     }

@@ -14,6 +14,9 @@ interface Vm {
     function assume(bool condition) external pure;
     function skip(bool skipTest, string calldata reason) external;
 
+    function addr(uint256 privateKey) external pure returns (address);
+    function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function chainId(uint256 id) external;
     function prank(address sender) external;
     function warp(uint256 time) external;
     function expectRevert(bytes calldata revertData) external;

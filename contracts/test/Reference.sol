@@ -14,11 +14,16 @@ library Reference {
         while (k * 2 < n) k *= 2;
     }
 
+    /// @dev An entry of the log that `seed` names.
+    function entry(uint256 seed, uint256 i) internal pure returns (bytes memory) {
+        return abi.encodePacked(seed, i);
+    }
+
     /// @dev `size` leaf hashes of a log that `seed` names. Two logs of one seed are one log at two sizes.
     function leaves(uint256 seed, uint256 size) internal pure returns (bytes32[] memory d) {
         d = new bytes32[](size);
         for (uint256 i = 0; i < size; i++) {
-            d[i] = sha256(abi.encodePacked(bytes1(0x00), seed, i));
+            d[i] = sha256(abi.encodePacked(bytes1(0x00), entry(seed, i)));
         }
     }
 
@@ -31,6 +36,19 @@ library Reference {
         if (to - from == 1) return d[from];
         uint256 k = split(to - from);
         return node(mth(d, from, from + k), mth(d, from + k, to));
+    }
+
+    /// @dev PATH(m, D[0:n]), section 2.1.1.
+    function path(bytes32[] memory d, uint256 m, uint256 n) internal pure returns (bytes32[] memory) {
+        return subpath(d, m, 0, n);
+    }
+
+    function subpath(bytes32[] memory d, uint256 m, uint256 from, uint256 to) internal pure returns (bytes32[] memory) {
+        if (to - from == 1) return new bytes32[](0);
+        uint256 k = split(to - from);
+        return m < k
+            ? append(subpath(d, m, from, from + k), mth(d, from + k, to))
+            : append(subpath(d, m - k, from + k, to), mth(d, from, from + k));
     }
 
     /// @dev PROOF(m, D[0:n]), section 2.1.2.
@@ -78,6 +96,12 @@ library UniformLog {
         for (; size > 1; size /= 2) {
             hash = Reference.node(hash, hash);
         }
+    }
+
+    function path(uint256 m, uint256 n) internal pure returns (bytes32[] memory) {
+        if (n == 1) return new bytes32[](0);
+        uint256 k = split(n);
+        return m < k ? Reference.append(path(m, k), root(n - k)) : Reference.append(path(m - k, n - k), root(k));
     }
 
     function proof(uint256 m, uint256 n) internal pure returns (bytes32[] memory) {

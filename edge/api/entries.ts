@@ -1,11 +1,13 @@
 /** Readings, and their receipts. */
 import Type from 'typebox';
 import { EdgeError } from '../errors.ts';
+import { attachReceipt } from '../log/cose-receipt.ts';
+import type { StoredCheckpoint } from '../log/log.ts';
 import { encodeJsonReceipt, encodeTlogProof, type Receipt } from '../log/receipt.ts';
 import { describeEntry } from './describe.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
-import { Did, EntryView, Index, ReceiptView } from './views.ts';
+import { CallView, Did, EntryView, Index, ReceiptView } from './views.ts';
 
 const Time = Type.String({ format: 'date-time', maxLength: 40, description: 'RFC 3339, by the time of receipt' });
 
@@ -94,25 +96,42 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
       schema: {
         summary: "An entry's proof of inclusion",
         description:
-          'Under the smallest anchored checkpoint that covers it, else under the newest checkpoint. Formats: json, or tlog-proof (C2SP), both with the entry itself.',
+          'Under the smallest anchored checkpoint that covers it, else under the newest checkpoint. Formats: json; tlog-proof (C2SP); cose, the envelope with a COSE receipt (RFC 9942) in its unprotected header; calldata, a call of Anchors.verifyEntry, of anchored entries only. All hold the entry itself.',
         tags: ['entries'],
         security: bearer,
         params,
         querystring: Type.Object(
-          { format: Type.Enum(['json', 'tlog-proof'], { default: 'json' }) },
+          { format: Type.Enum(['json', 'tlog-proof', 'cose', 'calldata'], { default: 'json' }) },
           { additionalProperties: false },
         ),
         response: {
-          200: { content: { 'application/json': { schema: ReceiptView }, 'text/plain': { schema: Type.String() } } },
+          200: {
+            content: {
+              'application/json': { schema: Type.Union([ReceiptView, CallView]) },
+              'text/plain': { schema: Type.String() },
+              'application/cose': { schema: Type.Unsafe<Buffer>({ type: 'string', format: 'binary' }) },
+            },
+          },
         },
       },
     },
     async (request, reply) => {
       const { index } = request.params;
+      const { format } = request.query;
       const { envelope } = existing(index);
       const anchored = parts.anchorCovering(index);
-      const checkpoint = (anchored && log.checkpointOfSize(anchored.size)) ?? log.latest;
-      if (!checkpoint || checkpoint.size <= index) throw new EdgeError('NOT_IN_CHECKPOINT', `entry ${index}`);
+      const found = [anchored && log.checkpointOfSize(anchored.size), log.latest].filter((c) => c && c.size > index);
+      const attached = (name: string) => `attachment; filename="entry-${index}.${name}"`;
+      if (format === 'cose') {
+        const checkpoint = found.find((c): c is StoredCheckpoint & { receipt: Uint8Array } => c?.receipt != null);
+        if (!checkpoint) throw new EdgeError('NOT_IN_CHECKPOINT', `entry ${index}`);
+        return reply
+          .type('application/cose; cose-type="cose-sign1"') // RFC 9052 section 2
+          .header('content-disposition', attached('cose'))
+          .send(Buffer.from(attachReceipt(envelope, log.coseReceipt(index, checkpoint))));
+      }
+      const [checkpoint] = found;
+      if (!checkpoint) throw new EdgeError('NOT_IN_CHECKPOINT', `entry ${index}`);
       const receipt: Receipt = {
         index,
         entry: envelope,
@@ -120,10 +139,15 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
         checkpoint: checkpoint.note,
         ...(anchored?.size === checkpoint.size ? { anchor: anchored.hint } : {}),
       };
-      if (request.query.format === 'tlog-proof')
+      if (format === 'calldata') {
+        const { anchor } = receipt;
+        if (!anchor) throw new EdgeError('NOT_ANCHORED', `entry ${index}`);
+        return reply.type('application/json').send(parts.entryCall(checkpoint.size, { ...receipt, anchor }));
+      }
+      if (format === 'tlog-proof')
         return reply
           .type('text/plain; charset=utf-8')
-          .header('content-disposition', `attachment; filename="entry-${index}.tlog-proof"`)
+          .header('content-disposition', attached('tlog-proof'))
           .send(encodeTlogProof(receipt));
       return reply.type('application/json').send(encodeJsonReceipt(receipt));
     },

@@ -1,12 +1,12 @@
 /** What the API needs of the gateway, handed in by it; the API imports none of its siblings. */
 import type { Checkpointer } from '../log/checkpointer.ts';
 import type { Log } from '../log/log.ts';
-import type { AnchorHint } from '../log/receipt.ts';
+import type { AnchorHint, Receipt } from '../log/receipt.ts';
 import type { Device, DeviceStatus, Devices } from '../store/devices.ts';
 import type { Entries } from '../store/entries.ts';
 import type { Quarantine } from '../store/quarantine.ts';
 import type { Tokens } from '../tokens.ts';
-import type { AnchorView, HealthView, NewDeviceView } from './views.ts';
+import type { AnchorView, CallView, HealthView, NewDeviceView } from './views.ts';
 
 /** A number to be shown at /metrics, with the labels that tell it from others of its name. */
 export type Sample = {
@@ -33,4 +33,6 @@ export type ApiParts = {
   anchors: (limit: number, before: number) => AnchorView[];
   /** The smallest anchored tree that covers an index, and where it stands. */
   anchorCovering: (index: number) => { size: number; hint: AnchorHint } | undefined;
+  /** A receipt under an anchored root of `size` entries, as a call of the contract. */
+  entryCall: (size: number, receipt: Receipt & { anchor: AnchorHint }) => CallView;
 };

@@ -104,6 +104,11 @@ export const AnchorView = Type.Object({
   chainId: Type.Integer(),
   contract: Type.String(),
   transaction: Type.String({ description: 'Hash of the newest transaction for this nonce' }),
+  signature: Nullable(
+    Type.String({
+      description: 'By the anchoring account over the head, for the contract (EIP-712, Anchors.headDigest)',
+    }),
+  ),
   status: Type.Enum(['signed', 'sent', 'mined', 'confirmed', 'failed', 'lost']),
   block: Nullable(Type.Integer()),
   gasUsed: Nullable(Type.Integer()),
@@ -140,6 +145,15 @@ export const ReceiptView = Type.Object({
     }),
   ),
 });
+
+export const CallView = Type.Object({
+  format: Type.String(),
+  chainId: Type.Integer(),
+  to: Type.String({ description: 'The Anchors contract' }),
+  data: Type.String({ description: 'A call of verifyEntry, which answers with the anchored root, or reverts' }),
+  checkpoint: Type.String({ description: 'C2SP signed note' }),
+});
+export type CallView = Static<typeof CallView>;
 
 export const HealthView = Type.Object({
   status: Type.Enum(['ok', 'degraded'], { description: 'degraded: readings are taken, but something needs a person' }),

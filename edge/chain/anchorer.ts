@@ -17,6 +17,7 @@ import {
   registerData,
   ZERO_ADDRESS,
 } from './contract.ts';
+import { signHead } from './heads.ts';
 import { chainError, rpcClient, withoutSecrets } from './rpc.ts';
 import { Sender } from './sender.ts';
 import { sendOnce } from './setup.ts';
@@ -267,7 +268,9 @@ export class Anchorer {
     const { size, root } = checkpoint;
     const proof = this.#log.consistency(this.#head.size, size);
     const gas = await this.#contract.estimateAnchor(this.#account.address, origin, size, root, proof);
-    await this.#sender.send(size, root, anchorData(origin, size, root, proof), gas, Date.now());
+    const { chainId } = this.#o;
+    const signature = await signHead(this.#account, { origin, chainId, contract: this.#contract.address, size, root });
+    await this.#sender.send({ size, root, signature }, anchorData(origin, size, root, proof), gas, Date.now());
     this.#anchoredMs = performance.now();
     // A chain that mines at once has it already.
     this.#pending = await this.#sender.settle(Date.now(), this.#head.size);

@@ -4,7 +4,7 @@ import {
   type Abi,
   BaseError,
   bytesToHex,
-  ContractFunctionRevertedError,
+  decodeErrorResult,
   encodeDeployData,
   encodeFunctionData,
   getContractAddress,
@@ -15,12 +15,14 @@ import {
   stringToBytes,
 } from 'viem';
 import { EdgeError } from '../errors.ts';
-import { sendError } from './rpc.ts';
+import { revertOf, sendError } from './rpc.ts';
 
 type Artifact = { abi: Abi; bytecode: Hex };
 const artifact = JSON.parse(
   readFileSync(new URL('../../contracts/artifacts/Anchors.json', import.meta.url), 'utf8'),
 ) as Artifact;
+
+export const anchorsAbi: Abi = artifact.abi;
 
 export type Head = { size: number; root: Uint8Array };
 
@@ -45,6 +47,14 @@ export const anchorData = (origin: string, size: number, root: Uint8Array, proof
     functionName: 'anchor',
     args: [originId(origin), BigInt(size), bytesToHex(root), proof.map((h) => bytesToHex(h))],
   });
+
+function errorName(data: unknown): string | undefined {
+  try {
+    return decodeErrorResult({ abi: artifact.abi, data: data as Hex }).errorName;
+  } catch {
+    return undefined;
+  }
+}
 
 export class AnchorsContract {
   readonly address: Hex;
@@ -72,6 +82,15 @@ export class AnchorsContract {
     return this.#read<Hex>('senderOf', originId(origin));
   }
 
+  /** Whether what `account` signed counts at `freeze`. */
+  wasSender(origin: string, account: Hex): Promise<boolean> {
+    return this.#read<boolean>('wasSender', originId(origin), account);
+  }
+
+  isFrozen(origin: string): Promise<boolean> {
+    return this.#read<boolean>('isFrozen', originId(origin));
+  }
+
   async head(origin: string): Promise<Head> {
     const [size, root] = await this.#read<[bigint, Hex, bigint]>('head', originId(origin));
     return { size: Number(size), root: hexToBytes(root) };
@@ -81,6 +100,21 @@ export class AnchorsContract {
   async rootAt(origin: string, size: number): Promise<Uint8Array | undefined> {
     const root = hexToBytes(await this.#read<Hex>('rootAt', originId(origin), BigInt(size)));
     return root.every((b) => b === 0) ? undefined : root;
+  }
+
+  /** What the contract answers to that call. @throws EdgeError RECEIPT_INVALID with the contract's own error */
+  async callEntry(data: Hex): Promise<Uint8Array> {
+    try {
+      const { data: root } = await this.client.call({ to: this.address, data });
+      return hexToBytes(root ?? '0x');
+    } catch (error) {
+      const reverted =
+        error instanceof BaseError ? error.walk((e) => (e as { data?: unknown }).data !== undefined) : null;
+      const why = (reverted as { data?: Hex | { data?: Hex } } | null)?.data;
+      const name = errorName(typeof why === 'object' ? why.data : why);
+      if (name) throw new EdgeError('RECEIPT_INVALID', `${this.address} answers ${name}`);
+      throw error;
+    }
   }
 
   /** Gas that an anchor would take. @throws EdgeError CHAIN_REFUSED with the contract's own error, CHAIN_AWAY */
@@ -101,9 +135,8 @@ export class AnchorsContract {
         account: from,
       });
     } catch (error) {
-      const reverted =
-        error instanceof BaseError ? error.walk((e) => e instanceof ContractFunctionRevertedError) : null;
-      if (reverted instanceof ContractFunctionRevertedError)
+      const reverted = revertOf(error);
+      if (reverted)
         throw new EdgeError(
           'CHAIN_REFUSED',
           `anchor(${size}) reverts with ${reverted.data?.errorName ?? reverted.shortMessage}`,

@@ -53,6 +53,16 @@ function decoded(part: string): string {
 const find = <E extends Error>(error: unknown, type: abstract new (...args: never[]) => E): E | undefined =>
   error instanceof BaseError ? ((error.walk((e) => e instanceof type) as E | null) ?? undefined) : undefined;
 
+/**
+ * The contract's own no. viem takes a node's internal error (-32603) for one, too: a node that is out of order must not
+ * pass for a wrong contract.
+ */
+export function revertOf(error: unknown): ContractFunctionRevertedError | undefined {
+  const answer = find(error, RpcRequestError);
+  const isRevert = !answer || answer.code !== -32_603 || /revert/i.test(answer.details);
+  return isRevert ? find(error, ContractFunctionRevertedError) : undefined;
+}
+
 /** In the words of whoever knew it best: the node, the HTTP server, or the socket. */
 function reason(error: unknown, rpc: string): string {
   const status = find(error, HttpRequestError)?.status;
@@ -76,7 +86,7 @@ export function chainError(error: unknown, client: PublicClient): EdgeError {
   const rpc = urlOf(client);
   const call = find(error, ContractFunctionExecutionError);
   const unanswered = find(error, HttpRequestError) ?? find(error, TimeoutError) ?? find(error, RpcRequestError);
-  if (call && (!unanswered || find(error, ContractFunctionRevertedError)))
+  if (call && (!unanswered || revertOf(error)))
     return new EdgeError('CHAIN_WRONG', `what is at ${call.contractAddress} does not answer as an Anchors contract`, {
       cause: error,
     });

@@ -190,8 +190,13 @@ export class Sender {
     return { raw, hash: keccak256(raw) };
   }
 
-  /** Sign, store, send. Only to be called when nothing is on its way. */
-  async send(size: number, root: Uint8Array, data: Hex, gas: bigint, nowMs: number): Promise<void> {
+  /** Sign, store, send. Only to be called when nothing is on its way. @param signature of the head, for the contract */
+  async send(
+    { size, root, signature }: { size: number; root: Uint8Array; signature: Hex },
+    data: Hex,
+    gas: bigint,
+    nowMs: number,
+  ): Promise<void> {
     const { contract, account, transactions, chainId, maxFee } = this.#o;
     const nonce = await contract.client.getTransactionCount({ address: account.address, blockTag: 'latest' });
     const { fee, tip } = await this.#fees();
@@ -208,6 +213,7 @@ export class Sender {
       size,
       root,
       raw,
+      signature,
       hashes: [hash],
       fee,
       madeMs: nowMs,

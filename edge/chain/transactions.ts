@@ -19,6 +19,8 @@ export type TxRow = {
   size: number;
   root: Uint8Array;
   raw: Hex;
+  /** The head signed for the contract (EIP-712); null in rows that are older than that. */
+  signature: Hex | null;
   /** All hashes this nonce had, oldest first. */
   hashes: Hex[];
   /** maxFeePerGas in wei. */
@@ -34,7 +36,7 @@ export type TxRow = {
 type Raw = Omit<TxRow, 'hashes' | 'fee'> & { hashes: string; fee: string };
 
 const COLUMNS = `id, chain_id AS chainId, contract, nonce, size, root, raw, hashes, fee, status, block,
-  gas_used AS gasUsed, made_ms AS madeMs, sent_ms AS sentMs, mined_ms AS minedMs`;
+  gas_used AS gasUsed, signature, made_ms AS madeMs, sent_ms AS sentMs, mined_ms AS minedMs`;
 
 const fromRaw = (row: Raw): TxRow => ({ ...row, hashes: JSON.parse(row.hashes) as Hex[], fee: BigInt(row.fee) });
 
@@ -108,8 +110,8 @@ export class Transactions {
 
   insert(row: Omit<TxRow, 'id' | 'status' | 'block' | 'gasUsed' | 'sentMs' | 'minedMs'>): Promise<void> {
     return this.#write({
-      sql: `INSERT INTO transactions (chain_id, contract, nonce, size, root, raw, hashes, fee, status, made_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'signed', ?)`,
+      sql: `INSERT INTO transactions (chain_id, contract, nonce, size, root, raw, signature, hashes, fee, status, made_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'signed', ?)`,
       params: [
         row.chainId,
         row.contract,
@@ -117,6 +119,7 @@ export class Transactions {
         row.size,
         row.root,
         row.raw,
+        row.signature,
         JSON.stringify(row.hashes),
         String(row.fee),
         row.madeMs,

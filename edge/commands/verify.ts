@@ -5,19 +5,20 @@ import { type Step, verifyReceipt } from '../verify.ts';
 import type { Command } from './index.ts';
 
 export const command: Command = {
-  usage: `verify RECEIPT --key VKEY [--rpc URL --anchors ADDRESS]
+  usage: `verify RECEIPT --key VKEY [--entry FILE] [--rpc URL --anchors ADDRESS]
 
-  RECEIPT            a receipt as JSON or as .tlog-proof; - reads standard input
+  RECEIPT            a receipt in any format: json, tlog-proof, cose, calldata; - reads standard input
   --key VKEY         the log's verifier key (origin+hash+base64, as /log/key gives it), or a file with it
+  --entry FILE       the envelope, for a COSE receipt as devices get it, which has none in it
   --rpc URL          any node of the chain
-  --anchors ADDRESS  the Anchors contract on it
+  --anchors ADDRESS  the Anchors contract on it; it is also asked what the calldata of a receipt asks
 
 Says each step on a line of its own. Exit code 0 when all hold, 1 when one fails, naming it.`,
   run: async (args) => {
     const text = { type: 'string' } as const;
     const { values, positionals } = parseArgs({
       args,
-      options: { key: text, rpc: text, anchors: text },
+      options: { key: text, entry: text, rpc: text, anchors: text },
       allowPositionals: true,
     });
     const [path] = positionals;
@@ -35,18 +36,19 @@ Says each step on a line of its own. Exit code 0 when all hold, 1 when one fails
       console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(21)} ${detail}`);
     const failed = await verifyReceipt(
       read(path),
-      values.key.includes('+') ? values.key : read(values.key),
+      values.key.includes('+') ? values.key : read(values.key).toString('utf8'),
       chain,
       say,
+      values.entry === undefined ? undefined : read(values.entry),
     );
     console.log(failed === undefined ? 'The receipt holds.' : `The receipt does NOT hold: ${failed}.`);
     return failed === undefined ? 0 : 1;
   },
 };
 
-function read(path: string): string {
+function read(path: string): Buffer {
   try {
-    return readFileSync(path === '-' ? 0 : path, 'utf8');
+    return readFileSync(path === '-' ? 0 : path);
   } catch (error) {
     throw new EdgeError('USAGE', `cannot read ${path}: ${(error as Error).message}`);
   }

@@ -74,6 +74,8 @@ export class MqttIntake {
   /** By DID, and kept when the device leaves: who comes back is not a new one. */
   readonly #buckets = new Map<string, Bucket>();
   #liveSubscribers = 0;
+  /** Devices that have asked for their receipts, by connection. */
+  readonly #receiptReaders = new Map<Client, string>();
   /** Counts since start, for metrics. */
   readonly counts = {
     connections: 0,
@@ -131,8 +133,8 @@ export class MqttIntake {
     });
     broker.on('connectionError', (client, error) => this.#malformed(client, error));
     broker.on('clientError', (client, error) => this.#malformed(client, error));
-    broker.on('subscribe', () => this.#countLive());
-    broker.on('unsubscribe', () => this.#countLive());
+    broker.on('subscribe', (_, client) => this.#countReaders(client));
+    broker.on('unsubscribe', (_, client) => this.#countReaders(client));
     // Among others: a will refused that aedes takes for left over. Without a listener it would end the process.
     (broker as EventEmitter).on('error', (error: Error) => this.#o.report(`mqtt: ${errorLine(error)}`));
     await broker.listen();
@@ -253,6 +255,7 @@ export class MqttIntake {
 
   #left(client: Client): void {
     this.#clients.delete(client);
+    this.#receiptReaders.delete(client);
     const login = this.#guests.get(client)?.login; // which stays: a will may come after it
     if (!login) return;
     if (this.#connected.get(client.id) === client) this.#connected.delete(client.id);
@@ -336,8 +339,26 @@ export class MqttIntake {
     return this.#liveSubscribers > 0;
   }
 
+  /** DIDs of the devices that listen to `down/{did}/receipt`. */
+  get receiptReaders(): ReadonlySet<string> {
+    return new Set(this.#receiptReaders.values());
+  }
+
   get connected(): number {
     return this.#connected.size;
+  }
+
+  #countReaders(client: Client): void {
+    const login = this.#guests.get(client)?.login;
+    if (login?.kind !== 'device') {
+      this.#countLive();
+      return;
+    }
+    const down = `down/${login.did}`;
+    const { subscriptions } = client as unknown as { subscriptions: object };
+    const reads = [`${down}/receipt`, `${down}/+`, `${down}/#`].some((topic) => Object.hasOwn(subscriptions, topic));
+    if (reads && !client.closed) this.#receiptReaders.set(client, login.did);
+    else this.#receiptReaders.delete(client);
   }
 
   #countLive(): void {

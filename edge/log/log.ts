@@ -5,7 +5,14 @@
 import { EdgeError } from '../errors.ts';
 import type { EntryBatch, SqlStatement, Store } from '../store/store.ts';
 import { equalBytes } from '../wire/bytes.ts';
-import { type Checkpoint, encodeVerifierKey, signCheckpoint } from './checkpoint.ts';
+import {
+  type Checkpoint,
+  encodeVerifierKey,
+  parseVerifierKey,
+  signCheckpoint,
+  type VerifierKey,
+} from './checkpoint.ts';
+import { encodeCoseReceipt, receiptToSign } from './cose-receipt.ts';
 import { consistencyPath, inclusionPath, leafHash, type NodeReader, rootAt } from './merkle.ts';
 import { HASH_BYTES } from './sha256.ts';
 import { type Edge, extend, hashesAtLevel, nodeFromTiles, TILE_WIDTH } from './tile.ts';
@@ -24,7 +31,14 @@ export type NewEntry = {
 /** Signs checkpoints; `origin` is the log's identity and the name of its key. */
 export type LogKey = { origin: string; publicKey: Uint8Array; sign: (message: Uint8Array) => Uint8Array };
 
-export type StoredCheckpoint = { size: number; root: Uint8Array; note: string; madeMs: number };
+/** `receipt` is the signature in the COSE receipts under it; null where it is older than they are. */
+export type StoredCheckpoint = {
+  size: number;
+  root: Uint8Array;
+  note: string;
+  madeMs: number;
+  receipt: Uint8Array | null;
+};
 
 const tileKey = (level: number, n: number): number => level * 2 ** 40 + n;
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
@@ -34,6 +48,7 @@ const CACHED_TILES = 256;
 export class Log {
   readonly #store: Store;
   readonly #key: LogKey;
+  readonly #verifier: VerifierKey;
   #edge: Edge;
   #appending = false;
   readonly #tiles = new Map<number, Uint8Array>();
@@ -46,6 +61,7 @@ export class Log {
   constructor(store: Store, key: LogKey) {
     this.#store = store;
     this.#key = key;
+    this.#verifier = parseVerifierKey(encodeVerifierKey(key.origin, key.publicKey));
     this.#edge = { size: 0, tiles: [] };
   }
 
@@ -224,6 +240,19 @@ export class Log {
   }
 
   /**
+   * The COSE receipt of an entry, with the signature that was made together with the checkpoint: the key signs nothing
+   * here, so it never signs a root that no checkpoint has.
+   * @param counter of the entry, for whoever must find it among his own; see {@link encodeCoseReceipt}
+   */
+  coseReceipt(
+    index: number,
+    { size, receipt }: StoredCheckpoint & { receipt: Uint8Array },
+    counter?: Uint8Array,
+  ): Uint8Array {
+    return encodeCoseReceipt(this.#verifier, { index, size, path: this.inclusion(index, size), counter }, receipt);
+  }
+
+  /**
    * Sign a checkpoint over all that is on disk, store it, then publish it. The same size is never signed twice.
    * @throws EdgeError STORE_UNAVAILABLE
    */
@@ -239,13 +268,14 @@ export class Log {
     if (this.#latest?.size === size) return this.#latest;
     const checkpoint: Checkpoint = { origin: this.origin, size, root: this.root(size) };
     const note = signCheckpoint(checkpoint, this.#key.publicKey, this.#key.sign);
+    const receipt = this.#key.sign(receiptToSign(this.#verifier, checkpoint));
     try {
       await this.#store.write({
         name: 'checkpoint',
         statements: [
           {
-            sql: 'INSERT INTO checkpoints (size, root, note, made_ms) VALUES (?, ?, ?, ?)',
-            params: [size, checkpoint.root, note, nowMs],
+            sql: 'INSERT INTO checkpoints (size, root, note, made_ms, receipt) VALUES (?, ?, ?, ?, ?)',
+            params: [size, checkpoint.root, note, nowMs, receipt],
           },
         ],
       });
@@ -253,7 +283,7 @@ export class Log {
       // As in append: it may be on disk all the same, and then it is the one of this size.
       if (this.checkpointOfSize(size)?.note !== note) throw error;
     }
-    this.#latest = { size, root: checkpoint.root, note, madeMs: nowMs };
+    this.#latest = { size, root: checkpoint.root, note, madeMs: nowMs, receipt };
     this.onCheckpoint();
     return this.#latest;
   }
@@ -261,7 +291,7 @@ export class Log {
   /** Newest first: up to `limit` checkpoints of at most `upTo` entries. */
   checkpoints(limit: number, upTo: number): StoredCheckpoint[] {
     return this.#store.all<StoredCheckpoint>(
-      'SELECT size, root, note, made_ms AS madeMs FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT ?',
+      'SELECT size, root, note, made_ms AS madeMs, receipt FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT ?',
       upTo,
       limit,
     );

@@ -112,13 +112,24 @@ export function verifyInclusion(
   path: readonly Uint8Array[],
   root: Uint8Array,
 ): boolean {
-  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return false;
-  if (!hashes([leaf, root, ...path])) return false;
+  const r = inclusionRoot(leaf, index, size, path);
+  return r !== undefined && equalBytes(r, root);
+}
+
+/** The root that a path leads to (RFC 9162 section 2.1.3.2), undefined where it is none of this index and size. */
+export function inclusionRoot(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+): Uint8Array | undefined {
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return undefined;
+  if (!hashes([leaf, ...path])) return undefined;
   let fn = index;
   let sn = size - 1;
   let r = leaf;
   for (const p of path) {
-    if (sn === 0) return false;
+    if (sn === 0) return undefined;
     if (odd(fn) || fn === sn) {
       r = nodeHash(p, r);
       while (!odd(fn) && fn !== 0) {
@@ -129,7 +140,7 @@ export function verifyInclusion(
     fn = half(fn);
     sn = half(sn);
   }
-  return sn === 0 && equalBytes(r, root);
+  return sn === 0 ? r : undefined;
 }
 
 /** RFC 9162 section 2.1.4.2, with the two cases that need no proof: equal sizes, and an empty first tree. */

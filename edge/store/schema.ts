@@ -102,5 +102,12 @@ CREATE INDEX transactions_status ON transactions (status);
 CREATE INDEX transactions_size ON transactions (size);
 `;
 
-export const MIGRATIONS: readonly string[] = [TABLES];
+const RECEIPTS = `
+-- The log's signature in all COSE receipts (RFC 9942) under this checkpoint; none where it is older than they are.
+ALTER TABLE checkpoints ADD COLUMN receipt BLOB;
+-- The head that this transaction anchors, signed for the contract (EIP-712), in hex.
+ALTER TABLE transactions ADD COLUMN signature TEXT;
+`;
+
+export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS];
 export const SCHEMA_VERSION = MIGRATIONS.length;

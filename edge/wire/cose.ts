@@ -1,7 +1,7 @@
-/** COSE_Sign1 (RFC 9052 section 4.2): tagged, empty unprotected header, payload inside. Pure. */
+/** COSE_Sign1 (RFC 9052 section 4.2), tagged. Envelopes have an empty unprotected header and their payload inside. Pure. */
 import { EdgeError } from '../errors.ts';
 import { concatBytes, utf8Bytes } from './bytes.ts';
-import { decodeCbor, encodeCbor } from './cbor.ts';
+import { type CborMap, decodeCbor, encodeCbor } from './cbor.ts';
 
 const TAG_COSE_SIGN1 = 0xd2; // tag 18
 /** COSE algorithm identifiers: Ed25519 (RFC 9864), and the older EdDSA (RFC 9053). */
@@ -9,24 +9,38 @@ export const ALG_ED25519 = -19;
 export const ALG_EDDSA = -8;
 
 export type Sign1 = { protectedHeader: Uint8Array; payload: Uint8Array; signature: Uint8Array };
+/** With whatever is not signed; the payload is null where it is detached. */
+export type OpenSign1 = Omit<Sign1, 'payload'> & { unprotected: CborMap; payload: Uint8Array | null };
 
-export const encodeSign1 = (m: Sign1): Uint8Array =>
-  concatBytes(Uint8Array.of(TAG_COSE_SIGN1), encodeCbor([m.protectedHeader, new Map(), m.payload, m.signature]));
+export const isSign1 = (bytes: Uint8Array): boolean => bytes[0] === TAG_COSE_SIGN1;
+
+export const encodeOpenSign1 = (m: OpenSign1): Uint8Array =>
+  concatBytes(Uint8Array.of(TAG_COSE_SIGN1), encodeCbor([m.protectedHeader, m.unprotected, m.payload, m.signature]));
+
+export const encodeSign1 = (m: Sign1): Uint8Array => encodeOpenSign1({ ...m, unprotected: new Map() });
 
 /** @throws EdgeError CBOR_INVALID or ENVELOPE_INVALID */
 export function decodeSign1(bytes: Uint8Array): Sign1 {
+  const { unprotected, payload, ...rest } = decodeOpenSign1(bytes);
+  if (unprotected.size !== 0) throw new EdgeError('ENVELOPE_INVALID', 'the unprotected header is an empty map');
+  if (payload === null)
+    throw new EdgeError('ENVELOPE_INVALID', 'the protected header and the payload are byte strings');
+  return { ...rest, payload };
+}
+
+/** @throws EdgeError CBOR_INVALID or ENVELOPE_INVALID */
+export function decodeOpenSign1(bytes: Uint8Array): OpenSign1 {
   if (bytes[0] !== TAG_COSE_SIGN1) throw new EdgeError('ENVELOPE_INVALID', 'the first byte is not tag 18 (COSE_Sign1)');
   const message = decodeCbor(bytes.subarray(1));
   if (!Array.isArray(message) || message.length !== 4)
     throw new EdgeError('ENVELOPE_INVALID', 'a COSE_Sign1 is an array of 4');
   const [protectedHeader, unprotected, payload, signature] = message;
-  if (!(protectedHeader instanceof Uint8Array) || !(payload instanceof Uint8Array))
+  if (!(protectedHeader instanceof Uint8Array) || !(payload instanceof Uint8Array || payload === null))
     throw new EdgeError('ENVELOPE_INVALID', 'the protected header and the payload are byte strings');
-  if (!(unprotected instanceof Map) || unprotected.size !== 0)
-    throw new EdgeError('ENVELOPE_INVALID', 'the unprotected header is an empty map');
+  if (!(unprotected instanceof Map)) throw new EdgeError('ENVELOPE_INVALID', 'the unprotected header is a map');
   if (!(signature instanceof Uint8Array) || signature.length !== 64)
     throw new EdgeError('ENVELOPE_INVALID', 'the signature is 64 bytes');
-  return { protectedHeader, payload, signature };
+  return { protectedHeader, unprotected, payload, signature };
 }
 
 const CONTEXT = concatBytes(Uint8Array.of(0x84, 0x6a), utf8Bytes('Signature1'));

@@ -42,6 +42,15 @@ export type Envelope = Claims & {
 const MAX_ISS = 256;
 const MAX_SUB = 256;
 
+/** A `cti`: 8 bytes, big-endian. */
+export function counterBytes(epoch: number, seq: number): Uint8Array {
+  const cti = new Uint8Array(8);
+  const view = new DataView(cti.buffer);
+  view.setUint32(0, epoch);
+  view.setUint32(4, seq);
+  return cti;
+}
+
 /** @throws EdgeError ENVELOPE_INVALID, SENML_INVALID or ENVELOPE_TOO_LARGE */
 export function encodeEnvelope(
   claims: Claims,
@@ -50,10 +59,6 @@ export function encodeEnvelope(
 ): Uint8Array {
   for (const part of [claims.epoch, claims.seq])
     if (!Number.isInteger(part) || part < 0 || part > 0xffffffff) invalid('epoch and seq are 0 to 2^32 - 1');
-  const cti = new Uint8Array(8);
-  const view = new DataView(cti.buffer);
-  view.setUint32(0, claims.epoch);
-  view.setUint32(4, claims.seq);
   const protectedHeader = encodeCbor(
     new Map<number, CborValue>([
       [ALG, ALG_ED25519],
@@ -64,7 +69,7 @@ export function encodeEnvelope(
           [ISS, claims.iss],
           [SUB, claims.sub],
           [IAT, claims.iat],
-          [CTI, cti],
+          [CTI, counterBytes(claims.epoch, claims.seq)],
         ]),
       ],
     ]),

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { exampleConfig, loadConfig } from '../../edge/config.ts';
 import type { RunInfo } from '../../edge/gateway.ts';
+import { decodeOpenSign1, encodeOpenSign1 } from '../../edge/wire/cose.ts';
 import { edge, start } from '../support/cli.ts';
 import { connectMqtt, TestDevice } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { wholeTruth } from '../support/whole-truth.ts';
 
-const COMMANDS = ['demo', 'run', 'init', 'check-config', 'enroll', 'token', 'verify', 'deploy'];
+const COMMANDS = ['demo', 'run', 'init', 'check-config', 'enroll', 'token', 'verify', 'fraud', 'deploy'];
 
 function writeConfig(folder: string, extra = ''): string {
   const path = join(folder, 'edge.yaml');
@@ -46,6 +47,7 @@ describe('sejong-edge', () => {
       ['rnu'],
       ['run', '--confg', 'x'],
       ['verify'],
+      ['fraud', '--key', 'x'],
       ['token', '--role', 'king'],
       ['demo', '--mqtt', 'x'],
       ['enroll', '--kind', 'meter'],
@@ -232,21 +234,28 @@ describe('an enrolled device, a token and a receipt from the command line', () =
     const client = await connectMqtt(gateway, device.did, device.jwt(gateway.info.origin));
     for (let i = 0; i < 5; i++) await device.publish(client, device.envelope());
     const token = (await edge(['token', '--role', 'viewer', '--for', '5m', '--config', config])).stdout.trim();
-    const get = async (path: string): Promise<string> => {
+    const get = async (path: string): Promise<Buffer> => {
       const answer = await fetch(gateway.info.http + path, { headers: { authorization: `Bearer ${token}` } });
-      return answer.ok ? answer.text() : '';
+      return answer.ok ? Buffer.from(await answer.arrayBuffer()) : Buffer.alloc(0);
     };
-    await until(async () => (await get('/entries/3/receipt')) !== '', 'a checkpoint covers entry 3');
+    await until(async () => (await get('/entries/3/receipt')).length > 0, 'a checkpoint covers entry 3');
     const receipt = join(folder, 'entry.json');
     const proof = join(folder, 'entry.tlog-proof');
+    const cose = join(folder, 'entry.cose');
     const key = join(folder, 'key');
     writeFileSync(receipt, await get('/entries/3/receipt'));
     writeFileSync(proof, await get('/entries/3/receipt?format=tlog-proof'));
+    writeFileSync(cose, await get('/entries/3/receipt?format=cose'));
     writeFileSync(key, await get('/log/key'));
     await gateway.stop();
 
-    for (const file of [receipt, proof]) {
-      const { code, stdout } = await edge(['verify', file, '--key', key]);
+    // A receipt alone, as devices get it, and the envelope that it is for.
+    const whole = decodeOpenSign1(readFileSync(cose));
+    const [alone, envelope] = [join(folder, 'alone.cose'), join(folder, 'envelope.cose')];
+    writeFileSync(alone, (whole.unprotected.get(394) as Uint8Array[])[0] as Uint8Array);
+    writeFileSync(envelope, encodeOpenSign1({ ...whole, unprotected: new Map() }));
+    for (const args of [[receipt], [proof], [cose], [alone, '--entry', envelope]]) {
+      const { code, stdout } = await edge(['verify', ...args, '--key', key]);
       expect(code, stdout).toBe(0);
       expect(stdout.match(/^ok {4}(.{21})/gm)?.map((l) => l.slice(6).trim())).toEqual([
         'receipt format',

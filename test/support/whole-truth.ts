@@ -5,6 +5,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { encode, rfc8949EncodeOptions } from 'cborg';
+import { type Hex, keccak256, recoverTypedDataAddress, toHex } from 'viem';
 import { expect } from 'vitest';
 import type { AnchorsContract } from '../../edge/chain/contract.ts';
 import { openCheckpoint, parseVerifierKey } from '../../edge/log/checkpoint.ts';
@@ -40,6 +42,21 @@ export class PlainTree {
   }
 }
 
+/** What a COSE receipt's signature covers (RFC 9942 section 5.2.1, RFC 9052 section 4.4), by another encoder. */
+function receiptMessage({ name, id }: { name: string; id: number }, size: number, root: Uint8Array): Uint8Array {
+  const kid = Buffer.alloc(4);
+  kid.writeUInt32BE(id);
+  const header = new Map<number, unknown>([
+    [1, -19],
+    [4, Uint8Array.from(kid)],
+    [15, new Map([[1, name]])],
+    [395, 1],
+    [-65537, size],
+  ]);
+  const cbor = (value: unknown): Uint8Array => encode(value, rfc8949EncodeOptions);
+  return cbor(['Signature1', cbor(header), new Uint8Array(0), Uint8Array.from(root)]);
+}
+
 export type WholeTruth = {
   entries: number;
   /** SHA-256 in hex of each envelope in the log, to the index that it has. */
@@ -69,7 +86,9 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
     );
     const checkpoints = new Map(
       db
-        .prepare<[], { size: number; root: Uint8Array; note: string }>('SELECT size, root, note FROM checkpoints')
+        .prepare<[], { size: number; root: Uint8Array; note: string; receipt: Uint8Array | null }>(
+          'SELECT size, root, note, receipt FROM checkpoints',
+        )
         .all()
         .map((r) => [r.size, r]),
     );
@@ -111,6 +130,17 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
         expect(opened).toMatchObject({ origin: meta.get('origin'), size: tree.size });
         expect(Buffer.from(opened.root).toString('hex')).toBe(tree.root().toString('hex'));
         expect(Buffer.from(checkpoint.root).equals(tree.root())).toBe(true);
+        const key = verifierKey as NonNullable<typeof verifierKey>;
+        // Checkpoints of a folder that is older than COSE receipts have none.
+        if (checkpoint.receipt && (row.idx % verifyOneIn === 0 || checkpoints.size === 1))
+          expect(
+            verifyEd25519(
+              Uint8Array.from(checkpoint.receipt),
+              receiptMessage(key, tree.size, checkpoint.root),
+              key.publicKey,
+            ),
+            `the receipts' signature of ${tree.size}`,
+          ).toBe(true);
         checkpoints.delete(tree.size);
       }
     }
@@ -132,7 +162,10 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
   }
 }
 
-/** Every root that the contract holds for the anchors in the store is the root of the rebuilt tree. */
+/**
+ * Every root that the contract holds for the anchors in the store is the root of the rebuilt tree, and every head that
+ * was ever signed for it is one of that tree, too.
+ */
 export async function checkAnchors(dataFolder: string, contract: AnchorsContract): Promise<number> {
   const db = new Database(join(dataFolder, 'edge.db'), { readonly: true });
   try {
@@ -145,12 +178,42 @@ export async function checkAnchors(dataFolder: string, contract: AnchorsContract
     );
     const { size: headSize } = await contract.head(origin);
     if (headSize > 0) sizes.add(headSize);
+    const heads = new Map(
+      db
+        .prepare<[string], { size: number; chainId: number; signature: Hex }>(
+          'SELECT size, chain_id AS chainId, signature FROM transactions WHERE contract = ?',
+        )
+        .all(contract.address)
+        .map((row) => [row.size, row]),
+    );
     const tree = new PlainTree();
     let checked = 0;
     for (const { envelope } of db
       .prepare<[], { envelope: Uint8Array }>('SELECT envelope FROM entries ORDER BY idx')
       .iterate()) {
       tree.add(envelope);
+      const head = heads.get(tree.size);
+      if (head) {
+        const signer = await recoverTypedDataAddress({
+          domain: {
+            name: 'Sejong Edge Anchors',
+            version: '1',
+            chainId: head.chainId,
+            verifyingContract: contract.address,
+          },
+          types: {
+            Head: [
+              { name: 'origin', type: 'bytes32' },
+              { name: 'size', type: 'uint64' },
+              { name: 'root', type: 'bytes32' },
+            ],
+          },
+          primaryType: 'Head',
+          message: { origin: keccak256(toHex(origin)), size: BigInt(tree.size), root: toHex(tree.root()) },
+          signature: head.signature,
+        });
+        expect(await contract.wasSender(origin, signer), `the signed head of ${tree.size}`).toBe(true);
+      }
       if (!sizes.has(tree.size)) continue;
       const held = await contract.rootAt(origin, tree.size);
       expect(Buffer.from(held ?? []).toString('hex'), `root on the chain at ${tree.size}`).toBe(

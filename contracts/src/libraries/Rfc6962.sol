@@ -7,6 +7,19 @@ import {IAnchors} from "../IAnchors.sol";
 /// @dev A node is SHA-256(0x01 ‖ left ‖ right). Leaves, SHA-256(0x00 ‖ entry), enter a consistency proof only as
 /// finished hashes; the two prefixes keep a leaf from passing for a node.
 library Rfc6962 {
+    /// @notice Returns if `path` leads from `entry`, number `index` of `size`, to `root`. Reverts with `ProofLength` or
+    /// `NotIncluded` of IAnchors if not.
+    /// @dev RFC 9162, section 2.1.3.2. It needs index < size: what the case outside means is the caller's to say.
+    function verifyInclusion(bytes calldata entry, uint64 index, uint64 size, bytes32 root, bytes32[] calldata path)
+        internal
+        view
+    {
+        assert(index < size);
+        (bytes32 r, uint256 wanted) = ascend(index, uint256(size) - 1, _leaf(entry), path);
+        if (path.length != wanted) revert IAnchors.ProofLength(path.length, wanted);
+        if (r != root) revert IAnchors.NotIncluded(index, size, r);
+    }
+
     /// @notice Returns if `proof` shows the tree of `size1` leaves and root `root1` to be the beginning of the tree of
     /// `size2` leaves and root `root2`. Reverts with `ProofLength` or `InconsistentTree` of IAnchors if not.
     /// @dev RFC 9162, section 2.1.4.2. It needs 0 < size1 < size2: what the cases outside mean is the caller's to say.
@@ -92,5 +105,62 @@ library Rfc6962 {
             sr := mload(add(s, 33))
             wanted := shr(5, sub(next, proof.offset))
         }
+    }
+
+    /// @dev SHA-256(0x00 ‖ entry), the two put together past the free memory pointer.
+    function _leaf(bytes calldata entry) private view returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let n := mload(0x40)
+            mstore8(n, 0)
+            calldatacopy(add(n, 1), entry.offset, entry.length)
+            if iszero(staticcall(gas(), 2, n, add(entry.length, 1), 0, 32)) { revert(0, 0) }
+            hash := mload(0)
+        }
+    }
+
+    /// @dev Steps 2 to 4 of RFC 9162, section 2.1.3.2, with its names, from the leaf hash `r` to the root that it leads
+    /// to. `fn` is the position of the node over the entry, `sn` that of the last one on its level. The two loops and
+    /// `wanted` are as in `_climb`, and so is what the caller must compare.
+    function ascend(uint256 fn, uint256 sn, bytes32 r, bytes32[] calldata path)
+        internal
+        view
+        returns (bytes32, uint256 wanted)
+    {
+        assembly ("memory-safe") {
+            // Each node, 0x01 ‖ left ‖ right, stands past the free memory pointer.
+            let n := mload(0x40)
+            mstore8(n, 1)
+            let ok := 1
+            let next := path.offset
+            for {} sub(fn, sn) {} {
+                let node := calldataload(next)
+                next := add(next, 32)
+                switch and(fn, 1)
+                case 0 {
+                    mstore(add(n, 1), r)
+                    mstore(add(n, 33), node)
+                }
+                default {
+                    mstore(add(n, 1), node)
+                    mstore(add(n, 33), r)
+                }
+                ok := and(ok, staticcall(gas(), 2, n, 65, 0, 32))
+                r := mload(0)
+                fn := shr(1, fn)
+                sn := shr(1, sn)
+            }
+            // The last node of its level has a sibling on the left for every set bit of fn, and none elsewhere.
+            for {} fn { fn := and(fn, sub(fn, 1)) } {
+                mstore(add(n, 1), calldataload(next))
+                mstore(add(n, 33), r)
+                next := add(next, 32)
+                ok := and(ok, staticcall(gas(), 2, n, 65, 0, 32))
+                r := mload(0)
+            }
+            // SHA-256 fails only for want of gas, and then leaves what was there.
+            if iszero(ok) { revert(0, 0) }
+            wanted := shr(5, sub(next, path.offset))
+        }
+        return (r, wanted);
     }
 }
