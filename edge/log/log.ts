@@ -26,7 +26,7 @@ export type LogKey = { origin: string; publicKey: Uint8Array; sign: (message: Ui
 
 export type StoredCheckpoint = { size: number; root: Uint8Array; note: string; madeMs: number };
 
-const tileKey = (level: number, n: number): number => level * 2 ** 40 + n;
+export const tileKey = (level: number, n: number): number => level * 2 ** 40 + n;
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 /** Full tiles kept in memory, 8 KiB each. */
 const CACHED_TILES = 256;

@@ -102,5 +102,8 @@ CREATE INDEX transactions_status ON transactions (status);
 CREATE INDEX transactions_size ON transactions (size);
 `;
 
-export const MIGRATIONS: readonly string[] = [TABLES];
+/** Anchors of the log before this one that were on their way when it ended; NULL where the log is this one. */
+const ORIGIN_OF_TRANSACTIONS = 'ALTER TABLE transactions ADD COLUMN origin TEXT;';
+
+export const MIGRATIONS: readonly string[] = [TABLES, ORIGIN_OF_TRANSACTIONS];
 export const SCHEMA_VERSION = MIGRATIONS.length;
