@@ -22,6 +22,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
     summary: "Verify a receipt: the device's signature, the log, the chain. Needs no gateway.",
     load: () => import('./verify.ts'),
   },
+  salvage: {
+    summary: 'Make receipts from a database that was set aside. Needs no gateway.',
+    load: () => import('./salvage.ts'),
+  },
   deploy: {
     summary: 'Deploy the Anchors contract to the chain of a config, and register this log.',
     load: () => import('./deploy.ts'),

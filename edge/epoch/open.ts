@@ -192,13 +192,15 @@ async function nameNext(
   const readable = left && salvagedLog(left, ownerOf(o)).latest;
   const behind = left?.meta('behind');
   if (behind !== undefined) {
-    // The chain's; what the older copy has signed beyond it is no head of this log.
+    // The chain's alone: what was signed here may be the other history.
+    heads.length = 0;
     const { size, root } = JSON.parse(behind) as { size: number; root: string };
     heads.push({ size, root: Buffer.from(root, 'hex') });
   } else if (readable && reason === 'damaged') heads.push(readable);
   const held = await o.chainHead(origin);
   if (held && held.size > 0) heads.push(held);
-  const newest = heads.reduce<Head | undefined>((a, b) => (a && a.size >= b.size ? a : b), undefined);
+  // Of two of one size the chain's, which comes last.
+  const newest = heads.reduce<Head | undefined>((a, b) => (a && a.size > b.size ? a : b), undefined);
   let previous: Previous = {
     origin,
     ...(newest ? { size: newest.size, root: Buffer.from(newest.root).toString('hex') } : {}),

@@ -3,7 +3,7 @@
  * entries beyond. A hash that is missing is computed again from what is below it, as far as that can be read.
  */
 import { EdgeError } from '../errors.ts';
-import type { Aside } from '../store/aside.ts';
+import { Aside } from '../store/aside.ts';
 import type { EntryRow } from '../store/entries.ts';
 import { equalBytes } from '../wire/bytes.ts';
 import { encodeVerifierKey, openCheckpoint, parseVerifierKey, type VerifierKey } from './checkpoint.ts';
@@ -31,7 +31,7 @@ export class SalvagedLog {
   readonly origin: string;
   readonly verifierKey: string;
   readonly #aside: Aside;
-  readonly #tiles = new Map<number, Uint8Array>();
+  readonly #tiles = new Map<string, Uint8Array>();
   /** The newest checkpoint whose tree can still be computed: each entry below it that can be read can be proven. */
   readonly provable: StoredCheckpoint | undefined;
   /** The newest checkpoint that can be read. */
@@ -92,24 +92,25 @@ export class SalvagedLog {
   /** The hashes of a tile in the tree of `size` entries. */
   #hashes(level: number, n: number, size: number): Uint8Array {
     const width = Math.min(TILE_WIDTH, hashesAtLevel(size, level) - n * TILE_WIDTH);
+    const name = `${level}/${n}/${width}`;
+    const cached = this.#tiles.get(name);
+    if (cached) {
+      // Once more the newest: the right edge is asked for with each receipt.
+      this.#tiles.delete(name);
+      this.#tiles.set(name, cached);
+      return cached;
+    }
     const key = tileKey(level, n);
-    const whole = this.#tiles.get(key) ?? this.#stored(key);
-    if (whole) return whole.subarray(0, width * HASH_BYTES);
-    const hashes = level === 0 ? this.#leaves(n * TILE_WIDTH, width) : this.#roots(level - 1, n * TILE_WIDTH, width);
-    if (width === TILE_WIDTH) this.#cache(key, hashes);
+    const stored = this.#aside.get<{ hashes: Uint8Array }>('SELECT hashes FROM tiles WHERE key = ?', key)?.hashes;
+    const hashes =
+      stored?.length === TILE_WIDTH * HASH_BYTES
+        ? stored.subarray(0, width * HASH_BYTES)
+        : level === 0
+          ? this.#leaves(n * TILE_WIDTH, width)
+          : this.#roots(level - 1, n * TILE_WIDTH, width);
+    if (this.#tiles.size >= CACHED_TILES) this.#tiles.delete(this.#tiles.keys().next().value as string);
+    this.#tiles.set(name, hashes);
     return hashes;
-  }
-
-  #stored(key: number): Uint8Array | undefined {
-    const row = this.#aside.get<{ hashes: Uint8Array }>('SELECT hashes FROM tiles WHERE key = ?', key);
-    if (row?.hashes.length !== TILE_WIDTH * HASH_BYTES) return undefined;
-    this.#cache(key, row.hashes);
-    return row.hashes;
-  }
-
-  #cache(key: number, hashes: Uint8Array): void {
-    if (this.#tiles.size >= CACHED_TILES) this.#tiles.delete(this.#tiles.keys().next().value as number);
-    this.#tiles.set(key, hashes);
   }
 
   #leaves(first: number, count: number): Uint8Array {
@@ -140,6 +141,16 @@ export class SalvagedLog {
     return this.#aside.rows<EntryRow>(ENTRIES, ({ idx }) => idx, from);
   }
 
+  /** Whether {@link receipt} has an answer. */
+  proves(index: number): boolean {
+    try {
+      return this.receipt(index).index === index;
+    } catch (error) {
+      if (error instanceof EdgeError && error.code === 'NOT_FOUND') return false;
+      throw error;
+    }
+  }
+
   /** @throws EdgeError NOT_FOUND where it cannot be read, or is under no checkpoint that can be proven */
   receipt(index: number): Receipt {
     const checkpoint = this.provable;
@@ -161,4 +172,23 @@ export class SalvagedLog {
       throw new EdgeError('NOT_FOUND', `entry ${index} cannot be proven from ${this.#aside.path}: ${error.message}`);
     }
   }
+}
+
+/**
+ * A database that nobody has open, here or elsewhere, by what it says of itself: its own origin and key. Whether they are
+ * those of the log that is meant, the verifier key decides.
+ * @throws EdgeError STORE_DAMAGED where nothing can be read
+ */
+export function openSalvaged(path: string): { log: SalvagedLog; close: () => void } {
+  const aside = Aside.open(path);
+  const origin = aside?.meta('origin');
+  const key = aside?.meta('logKey');
+  if (!aside || origin === undefined || key === undefined || !/^[0-9a-f]{64}$/.test(key)) {
+    aside?.close();
+    throw new EdgeError(
+      'STORE_DAMAGED',
+      `${path} is no database of a gateway, or what it says of itself cannot be read`,
+    );
+  }
+  return { log: new SalvagedLog(aside, origin, Uint8Array.from(Buffer.from(key, 'hex'))), close: () => aside.close() };
 }
