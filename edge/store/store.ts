@@ -198,7 +198,7 @@ export function findFlaw(path: string): string | undefined {
     }
     const clean = db.prepare("SELECT value FROM meta WHERE key = 'clean'").pluck().get();
     const answer = clean === '1' ? 'ok' : db.pragma('quick_check(1)', { simple: true });
-    return answer === 'ok' ? undefined : String(answer);
+    return answer === 'ok' ? undefined : String(answer).replace(/\s+/g, ' ');
   } catch (error) {
     // Damage, or tables that are not ours; anything else (a lock, a full disk, a mode) says nothing about the file.
     if (isDamage(error) || (error as { code?: string }).code === 'SQLITE_ERROR') return (error as Error).message;
