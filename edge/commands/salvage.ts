@@ -14,7 +14,7 @@ export const command: Command = {
               entries that can be proven, one JSON object a line
   --out FILE  where to write it, a new file (default: standard output)
 
-Receipts are under the newest checkpoint whose tree can still be computed. What can be proven, what cannot, and the
+Receipts are under the newest checkpoint that is on the chain, or else under the newest whose tree can still be computed. What can be proven, what cannot, and the
 verifier key that verify needs, are said on standard error.`,
   run: async (args) => {
     const text = { type: 'string' } as const;
@@ -27,10 +27,12 @@ verifier key that verify needs, are said on standard error.`,
     if (out !== undefined && existsSync(out)) throw new EdgeError('USAGE', `--out ${out} is there already`);
     const { log, close } = openSalvaged(path);
     try {
-      const { provable, latest, origin, verifierKey } = log;
+      const { provable, anchored, latest, origin, verifierKey } = log;
       console.error(`log       ${origin}`);
       console.error(`key       ${verifierKey}`);
-      console.error(`proven    ${provable?.size ?? 0} entries, of ${latest?.size ?? 0} under the newest checkpoint`);
+      console.error(
+        `proven    ${provable?.size ?? 0} entries, ${anchored?.size ?? 0} of them on the chain; ${latest?.size ?? 0} were signed`,
+      );
       if (out !== undefined) writeFileSync(out, '', { flag: 'wx' });
       const put = (index: number, indent?: number): void => {
         const json = `${JSON.stringify(encodeJsonReceipt(log.receipt(index)), null, indent)}\n`;

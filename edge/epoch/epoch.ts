@@ -10,7 +10,7 @@ import type { Registry } from '../store/registry.ts';
 import { type Store, setMeta } from '../store/store.ts';
 import { decodeEnvelope } from '../wire/envelope.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
-import { anchoredSize, didsOf, isBehind, type Owner, openAside, salvagedLog } from './salvage.ts';
+import { didsOf, isBehind, type Owner, openAside, salvagedLog } from './salvage.ts';
 import type { EpochFile, Head, Previous, Reason } from './state.ts';
 
 type Parts = {
@@ -130,7 +130,7 @@ export class Epoch {
       const dids = didsOf(aside);
       const proven = old.provable?.size ?? 0;
       // What an older copy signed beyond the chain's word is no proof: the chain holds another history there.
-      const from = Math.max(1, isBehind(path) ? Math.min(proven, anchoredSize(aside)) : proven);
+      const from = Math.max(1, isBehind(path) ? (old.anchored?.size ?? 0) : proven);
       const outcomes: Record<string, number> = {};
       let expected = from;
       let lost = 0;

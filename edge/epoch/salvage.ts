@@ -129,7 +129,7 @@ export function* salvageQuarantine(aside: Aside): Generator<SqlStatement[]> {
 export function salvageTransactions(aside: Aside, origin: string): SqlStatement[] {
   const columns = 'chain_id, contract, nonce, size, root, raw, hashes, fee, status, block, gas_used, made_ms, sent_ms';
   const rows = aside.rows<{ id: number; status: string } & Record<string, SqlValue>>(
-    `SELECT id, ${columns}, ${originColumn(aside)} FROM transactions WHERE id >= ? ORDER BY id LIMIT ?`,
+    `SELECT id, ${columns}, ${aside.has('transactions', 'origin') ? 'origin' : 'NULL AS origin'} FROM transactions WHERE id >= ? ORDER BY id LIMIT ?`,
     ({ id }) => id,
   );
   return [...rows]
@@ -139,20 +139,5 @@ export function salvageTransactions(aside: Aside, origin: string): SqlStatement[
       params: Object.values({ ...row, origin: row.origin ?? origin }),
     }));
 }
-
-/** Databases of the first data format have none: all that is in them is of their own log. */
-const originColumn = (aside: Aside): string =>
-  aside.get("SELECT 1 FROM pragma_table_info('transactions') WHERE name = 'origin'") ? 'origin' : 'NULL AS origin';
-
-/** Entries under the newest anchor of this log that is on the chain, by what the file itself says of it. */
-export const anchoredSize = (aside: Aside): number =>
-  [
-    ...aside.rows<{ id: number; size: number; status: string; origin: string | null }>(
-      `SELECT id, size, status, ${originColumn(aside)} FROM transactions WHERE id >= ? ORDER BY id LIMIT ?`,
-      ({ id }) => id,
-    ),
-  ]
-    .filter(({ status, origin }) => origin === null && (status === 'mined' || status === 'confirmed'))
-    .reduce((most, { size }) => Math.max(most, size), 0);
 
 export const isBehind = (path: string): boolean => basename(path).includes('.behind-');

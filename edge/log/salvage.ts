@@ -9,7 +9,7 @@ import { equalBytes } from '../wire/bytes.ts';
 import { encodeVerifierKey, openCheckpoint, parseVerifierKey, type VerifierKey } from './checkpoint.ts';
 import { type StoredCheckpoint, tileKey } from './log.ts';
 import { inclusionPath, leafHash, rootAt, verifyInclusion } from './merkle.ts';
-import type { Receipt } from './receipt.ts';
+import type { AnchorHint, Receipt } from './receipt.ts';
 import { HASH_BYTES } from './sha256.ts';
 import { hashesAtLevel, nodeFromTiles, TILE_WIDTH, tileRoot } from './tile.ts';
 
@@ -34,25 +34,39 @@ export class SalvagedLog {
   readonly #tiles = new Map<string, Uint8Array>();
   /** The newest checkpoint whose tree can still be computed: each entry below it that can be read can be proven. */
   readonly provable: StoredCheckpoint | undefined;
+  /** The newest of those that is on the chain, by what the file says of its anchors. */
+  readonly anchored: StoredCheckpoint | undefined;
   /** The newest checkpoint that can be read. */
   readonly latest: StoredCheckpoint | undefined;
+  /** By size. */
+  readonly #anchors: ReadonlyMap<number, AnchorHint>;
 
   /** @param origin of the log; @param publicKey of its key: a checkpoint that it did not sign is not believed */
   constructor(aside: Aside, origin: string, publicKey: Uint8Array) {
     this.#aside = aside;
     this.origin = origin;
     this.verifierKey = encodeVerifierKey(origin, publicKey);
-    [this.latest, this.provable] = this.#findCheckpoints(parseVerifierKey(this.verifierKey));
+    const key = parseVerifierKey(this.verifierKey);
+    const sizes = [
+      ...aside.rows<{ size: number }>(
+        'SELECT size FROM checkpoints WHERE size >= ? ORDER BY size LIMIT ?',
+        ({ size }) => size,
+      ),
+    ].map(({ size }) => size);
+    this.#anchors = anchorsOf(aside);
+    [this.latest, this.provable] = this.#findCheckpoints(key, sizes);
+    const isAnchored = (size: number): boolean => this.#anchors.has(size) && size <= (this.provable?.size ?? 0);
+    this.anchored = this.#findCheckpoints(key, sizes.filter(isAnchored))[1];
   }
 
-  #findCheckpoints(key: VerifierKey): [StoredCheckpoint | undefined, StoredCheckpoint | undefined] {
-    const sizes = this.#aside.rows<{ size: number }>(
-      'SELECT size FROM checkpoints WHERE size >= ? ORDER BY size LIMIT ?',
-      ({ size }) => size,
-    );
+  /** Of those with these sizes the newest that can be read, and the newest that can be proven. */
+  #findCheckpoints(
+    key: VerifierKey,
+    sizes: readonly number[],
+  ): [StoredCheckpoint | undefined, StoredCheckpoint | undefined] {
     let latest: StoredCheckpoint | undefined;
     let upTo = Number.MAX_SAFE_INTEGER;
-    for (const { size } of [...sizes].reverse()) {
+    for (const size of sizes.toReversed()) {
       const checkpoint = size > upTo ? undefined : this.#checkpoint(size, key);
       if (!checkpoint) continue;
       latest ??= checkpoint;
@@ -151,9 +165,12 @@ export class SalvagedLog {
     }
   }
 
-  /** @throws EdgeError NOT_FOUND where it cannot be read, or is under no checkpoint that can be proven */
+  /**
+   * Under the newest checkpoint that is on the chain, or where that does not cover it under the newest.
+   * @throws EdgeError NOT_FOUND where it cannot be read, or is under no checkpoint that can be proven
+   */
   receipt(index: number): Receipt {
-    const checkpoint = this.provable;
+    const checkpoint = index < (this.anchored?.size ?? 0) ? this.anchored : this.provable;
     if (!checkpoint || index >= checkpoint.size)
       throw new EdgeError(
         'NOT_FOUND',
@@ -166,12 +183,33 @@ export class SalvagedLog {
       const path = inclusionPath(index, size, this.#node(size));
       // Bytes may have changed where SQLite notices nothing: no receipt goes out that does not hold.
       if (!verifyInclusion(leafHash(row.envelope), index, size, path, root)) throw new Unreadable(index);
-      return { index, entry: new Uint8Array(row.envelope), path, checkpoint: note };
+      const anchor = this.#anchors.get(size);
+      return { index, entry: new Uint8Array(row.envelope), path, checkpoint: note, ...(anchor ? { anchor } : {}) };
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       throw new EdgeError('NOT_FOUND', `entry ${index} cannot be proven from ${this.#aside.path}: ${error.message}`);
     }
   }
+}
+
+type AnchorRow = { id: number; size: number; chainId: number; contract: string; hashes: string; block: number | null };
+
+/** Anchors of this log that are on the chain. */
+function anchorsOf(aside: Aside): Map<number, AnchorHint> {
+  const own = aside.has('transactions', 'origin') ? 'AND origin IS NULL' : '';
+  const anchors = new Map<number, AnchorHint>();
+  for (const { size, chainId, contract, hashes, block } of aside.rows<AnchorRow>(
+    `SELECT id, size, chain_id AS chainId, contract, hashes, block FROM transactions
+     WHERE id >= ? AND status IN ('mined', 'confirmed') ${own} ORDER BY id LIMIT ?`,
+    ({ id }) => id,
+  ))
+    anchors.set(size, {
+      chainId,
+      contract,
+      transaction: (JSON.parse(hashes) as string[]).at(-1) ?? '',
+      block: block ?? 0,
+    });
+  return anchors;
 }
 
 /**

@@ -102,6 +102,11 @@ export class Aside {
     return this.get<{ value: string }>('SELECT value FROM meta WHERE key = ?', key)?.value;
   }
 
+  /** Databases of an earlier data format have fewer columns. */
+  has(table: string, column: string): boolean {
+    return this.get('SELECT 1 FROM pragma_table_info(?) WHERE name = ?', table, column) !== undefined;
+  }
+
   /**
    * All rows that can be read, by rising key; what is damaged between them is stepped over.
    * @param sql of a table with an integer key: "... WHERE key >= ? ORDER BY key LIMIT ?"

@@ -11,11 +11,11 @@ import { openSalvaged } from '../../edge/log/salvage.ts';
 import { asidesOf } from '../../edge/store/aside.ts';
 import { verifyReceipt } from '../../edge/verify.ts';
 import { decodeEnvelope } from '../../edge/wire/envelope.ts';
-import { allAnchored, City, healthOf, linesOf, Meter, metric, STILL } from '../chain/rig.ts';
+import { allAnchored, City, healthOf, linesOf, Meter, metric, rows, STILL } from '../chain/rig.ts';
 import { ORIGIN } from '../support/anvil.ts';
 import { edge, ROOT, start } from '../support/cli.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
-import { tempFolder } from '../support/temp.ts';
+import { tempFolder, until } from '../support/temp.ts';
 import { checkAnchors, wholeTruth } from '../support/whole-truth.ts';
 
 const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -168,6 +168,47 @@ describe('bytes overwritten in the middle, after a power cut', () => {
     await gateway.finish();
     expect((await city.contract.head(log.origin)).size).toBe(43);
     await checkAnchors(city.dataFolder, city.contract);
+  });
+});
+
+describe('an anchor that was on its way', () => {
+  it('arrives under the old origin, and the new one comes after it with the next nonce', async () => {
+    const city = await City.build();
+    const first = await city.gateway();
+    const meter = await Meter.at(first);
+    await meter.send(2);
+    await allAnchored(first);
+    await city.chain.call('evm_setAutomine', false);
+    await meter.send(2);
+    await until(() => rows(first).at(-1)?.status === 'sent', 'an anchor that waits to be mined');
+    await first.finish();
+    const path = join(city.dataFolder, 'edge.db');
+    const db = new Database(path);
+    db.exec("UPDATE meta SET value = '0' WHERE key = 'clean'"); // as a power cut leaves it
+    const page = db
+      .prepare("SELECT pageno FROM dbstat WHERE name = 'entries_received' LIMIT 1")
+      .pluck()
+      .get() as number;
+    db.close();
+    const bytes = readFileSync(path);
+    bytes.fill(0xff, (page - 1) * 4096, page * 4096);
+    writeFileSync(path, bytes);
+
+    await city.chain.call('evm_setIntervalMining', 1);
+    const gateway = await city.gateway();
+    const { log } = gateway.parts;
+    expect(log.origin).toMatch(new RegExp(`^${ORIGIN}/2/5-`));
+    await (await Meter.at(gateway, meter.device)).send();
+    await allAnchored(gateway);
+    expect((await city.contract.head(ORIGIN)).size, 'it has arrived').toBe(5);
+    expect((await city.contract.head(log.origin)).size).toBe(2);
+    expect(linesOf(gateway, /lost|stuck|CHAIN_REFUSED/)).toEqual([]);
+    expect(rows(gateway).at(-1)?.size, 'of this log').toBe(2);
+    await gateway.finish();
+    await checkAnchors(city.dataFolder, city.contract);
+    // Deploy, two registrations, and anchors: nothing was sent in vain.
+    const sent = await city.chain.client.getTransactionCount({ address: city.account.address });
+    expect(sent - 3).toBe((await city.chain.anchorsMined(city.contract.address)).length);
   });
 });
 
