@@ -236,7 +236,7 @@ const table = {
     status: 500,
     act: 'fatal',
     title: 'The database is damaged',
-    todo: 'It was set aside under a new name and nothing was deleted; restore a backup or start again to begin a new log.',
+    todo: 'It is set aside under a new name at the next start, nothing is deleted, and a new epoch of the log begins; keep the file: sejong-edge salvage makes receipts from it.',
   },
   STORE_OTHER_LOG: {
     status: 500,
@@ -266,7 +266,7 @@ const table = {
     status: 500,
     act: 'refuse',
     title: 'The log is behind, or differs from, what the chain holds for it',
-    todo: 'Put the newest copy of the data folder back; until then readings are kept but no checkpoint is signed.',
+    todo: 'Nothing is signed under this origin any more, and a new epoch of the log takes the readings. To go on with the old one: stop, put the newest copy of the data folder back (keep this one), start.',
   },
   CHAIN_PROGRAM: {
     status: 500,

@@ -1,16 +1,17 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Hex } from 'viem';
 import { Live } from './api/live.ts';
 import { Receipts } from './api/receipts.ts';
 import { Api } from './api/server.ts';
 import type { HealthView } from './api/views.ts';
 import { Anchorer } from './chain/anchorer.ts';
 import { anchorHint, describeAnchor } from './chain/describe.ts';
-import { EMBEDDED_CHAIN_ID, EmbeddedChain } from './chain/embedded.ts';
 import { encodeEntryCall } from './chain/entry-call.ts';
+import { ChainPlace } from './chain/place.ts';
 import { isPublic } from './chain/rpc.ts';
 import type { Config } from './config.ts';
+import type { Epoch } from './epoch/epoch.ts';
+import { openEpoch } from './epoch/open.ts';
 import { EdgeError, errorLine } from './errors.ts';
 import { describeHealth } from './health.ts';
 import { type Identity, openIdentity } from './identity.ts';
@@ -24,12 +25,10 @@ import { GATEWAY_KIND, KINDS } from './intake/profiles.ts';
 import { startSerial } from './intake/serial/serial.ts';
 import { writePrivate } from './keystore.ts';
 import { Checkpointer } from './log/checkpointer.ts';
-import { Log } from './log/log.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
-import { type Device, Devices } from './store/devices.ts';
+import type { Device, Devices } from './store/devices.ts';
 import { Entries } from './store/entries.ts';
-import { Quarantine } from './store/quarantine.ts';
-import { Store, setMeta } from './store/store.ts';
+import type { Quarantine } from './store/quarantine.ts';
 import { Tokens } from './tokens.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
 
@@ -63,6 +62,9 @@ export type FinalState = { entries: number; checkpointSize: number; anchoredSize
 /** How long a start waits for the first word of the chain before it goes on without. */
 const CHAIN_FIRST_WORD_MS = 3_000;
 
+/** More epochs than this are not left in one start: then something else is wrong. */
+const MAX_EPOCHS_LEFT = 2;
+
 /** @throws EdgeError, with all that had started closed again */
 export async function startGateway(config: Config, version: string, report: Reporter): Promise<Gateway> {
   const closers: (() => Promise<void> | void)[] = [];
@@ -74,12 +76,15 @@ export async function startGateway(config: Config, version: string, report: Repo
         report(`closing: ${errorLine(error)}`, 'warn'); // and go on: what is left open would outlive us
       }
   };
-  try {
-    return await build(config, version, report, closers, close);
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  for (let epochsLeft = 0; ; epochsLeft++)
+    try {
+      return await build(config, version, report, closers, close);
+    } catch (error) {
+      await close();
+      // The chain's word on this log is written down by now: the next turn begins a new epoch.
+      const isOver = error instanceof EdgeError && error.code === 'LOG_BEHIND_CHAIN';
+      if (!isOver || epochsLeft === MAX_EPOCHS_LEFT) throw error;
+    }
 }
 
 async function build(
@@ -98,23 +103,20 @@ async function build(
   const identity: Identity = openIdentity(config);
   const tokens = new Tokens(origin, identity.did, identity.keys);
 
-  // Store and log.
-  const store = await Store.open(join(config.dataFolder, 'edge.db'));
-  let closeStore = (): Promise<void> => store.close();
-  closers.push(() => closeStore());
-  await checkOwner(store, origin, identity);
-  const log = new Log(store, {
-    origin,
-    publicKey: publicKeyOf(identity.logKey),
-    sign: (message) => signEd25519(message, identity.logKey),
+  // Store and log, in its epoch.
+  const folder = join(config.dataFolder, 'chain');
+  const place = new ChainPlace({ ...config.chain, folder, secretKey: identity.anchorKey, report });
+  closers.push(() => place.stop());
+  const epoch = await openEpoch({
+    dataFolder: config.dataFolder,
+    name: origin,
+    did: identity.did,
+    key: { publicKey: publicKeyOf(identity.logKey), sign: (message) => signEd25519(message, identity.logKey) },
+    chainHead: (of) => place.head(of, CHAIN_FIRST_WORD_MS),
+    warn,
   });
-  try {
-    log.start();
-  } catch (error) {
-    if (!(error instanceof EdgeError) || error.code !== 'STORE_DAMAGED') throw error;
-    closeStore = async () => undefined;
-    await store.giveUp(error.detail);
-  }
+  closers.push(() => epoch.close());
+  const { store, log, devices, quarantine } = epoch;
   let final: FinalState = { entries: 0, checkpointSize: 0, anchoredSize: 0, anchors: 0 };
   closers.push(() => {
     final = {
@@ -125,10 +127,6 @@ async function build(
     };
   });
   const entries = new Entries(store);
-  const devices = new Devices(store);
-  devices.start();
-  const quarantine = new Quarantine(store);
-  quarantine.start();
 
   // The accept path.
   const now = startClock(config.clock.source);
@@ -140,7 +138,11 @@ async function build(
     boot: store.boot,
     privateKeyOf: (did) => (did === identity.did ? identity.keys.privateKey : identity.deviceKey(did)),
   });
-  await genesis(devices, log, custodian, identity);
+  const self = await enrolSelf(devices, origin, identity);
+  await epoch.begin({
+    genesis: (records) => custodian.submit(self, 'genesis', records),
+    carry: (bytes, source, stamp) => accept.carry(bytes, source, stamp),
+  });
   closers.push(() => accept.idle());
 
   // Followers: the chain first, because it decides whether checkpoints may be signed.
@@ -153,15 +155,18 @@ async function build(
   let wakeReaders = (): void => undefined;
   chain = await startChain(
     config,
-    identity,
-    log,
-    store,
+    epoch,
+    place,
     checkpointer,
     report,
     closers,
     () => finalAnchorMs,
-    () => wakeReaders(),
+    () => {
+      void epoch.remember(true);
+      wakeReaders();
+    },
   );
+  if (epoch.behind) throw await epoch.over;
   closers.push(() => checkpointer.stop());
   checkpointer.start();
 
@@ -234,11 +239,12 @@ async function build(
     live,
     receipts,
     anchorer: chain.anchorer,
+    epoch,
     now,
     startedAt,
     serialEntries: () => serialEntries,
   };
-  const health = (): HealthView => describeHealth(parts, identity.did, version);
+  const health = (): HealthView => describeHealth(parts, origin, identity.did, version);
   const api = new Api(
     {
       ...parts,
@@ -272,6 +278,7 @@ async function build(
     api.wake();
   };
   log.onCheckpoint = () => {
+    void epoch.remember();
     chain.anchorer?.wake();
     receipts.wake();
     api.wake();
@@ -294,7 +301,7 @@ async function build(
     info,
     parts,
     health,
-    failed: store.lost,
+    failed: Promise.race([store.lost, epoch.over]),
     close: async (anchorMs = 1_500) => {
       finalAnchorMs = anchorMs;
       await close();
@@ -303,37 +310,16 @@ async function build(
   };
 }
 
-/** A data folder belongs to one origin and one set of keys, for ever. @throws EdgeError STORE_OTHER_LOG */
-async function checkOwner(store: Store, origin: string, identity: Identity): Promise<void> {
-  const ours = { origin, did: identity.did, logKey: Buffer.from(publicKeyOf(identity.logKey)).toString('hex') };
-  for (const [key, value] of Object.entries(ours)) {
-    const held = store.meta(key);
-    if (held === undefined) await store.write({ statements: [setMeta(key, value)] });
-    else if (held !== value)
-      throw new EdgeError('STORE_OTHER_LOG', `${store.path} was made with ${key} ${held}, now it is ${value}`);
-  }
-}
-
-/** Entry 0 names the gateway, in its own words and with its own signature. */
-async function genesis(devices: Devices, log: Log, custodian: Custodian, { did }: Identity): Promise<void> {
-  const self =
-    devices.get(did) ??
-    (await devices.enrol(
-      { did, kind: GATEWAY_KIND, custody: 'gateway', sub: `urn:sejong:gateway:${log.origin}` },
-      Date.now(),
-    ));
-  if (log.size > 0) return;
-  await custodian.submit(self, 'genesis', [
-    { n: 'origin', vs: log.origin },
-    { n: 'log-key', vs: log.verifierKey },
-  ]);
+/** The gateway is a device of its own: what it says of itself in its log has its own signature. */
+async function enrolSelf(devices: Devices, name: string, { did }: Identity): Promise<Device> {
+  const sub = `urn:sejong:gateway:${name}`;
+  return devices.get(did) ?? devices.enrol({ did, kind: GATEWAY_KIND, custody: 'gateway', sub }, Date.now());
 }
 
 async function startChain(
   config: Config,
-  identity: Identity,
-  log: Log,
-  store: Store,
+  epoch: Epoch,
+  place: ChainPlace,
   checkpointer: Checkpointer,
   report: Reporter,
   closers: (() => Promise<void> | void)[],
@@ -345,37 +331,21 @@ async function startChain(
     checkpointer.release();
     return {};
   }
-  let { rpc, chainId } = c;
-  if (c.mode === 'rpc' && c.anchors === '')
-    throw new EdgeError(
-      'CONFIG_INVALID',
-      'chain.anchors is empty: with chain.mode rpc it is the address of the contract, which sejong-edge deploy prints',
-    );
-  if (c.mode === 'embedded') {
-    const embedded = await EmbeddedChain.start(join(config.dataFolder, 'chain'), c.embeddedPort, (line) =>
-      report(line, 'warn'),
-    );
-    closers.push(() => embedded.stop());
-    rpc = embedded.rpc;
-    chainId = EMBEDDED_CHAIN_ID;
-    report(`chain: ${embedded.version} on ${rpc}`, 'info');
-  }
-  const anchorer = new Anchorer(log, store, {
-    rpc,
-    chainId,
-    contract: c.mode === 'rpc' ? (c.anchors as Hex) : undefined,
-    secretKey: identity.anchorKey,
+  const found = await place.find();
+  const anchorer = new Anchorer(epoch.log, epoch.store, {
+    ...found,
     everySeconds: c.everySeconds,
     pollSeconds: c.pollSeconds,
     confirmations: c.confirmations,
     stuckSeconds: c.stuckSeconds,
     maxFeeGwei: c.maxFeeGwei,
     allowSigning: (held) => (held === undefined ? checkpointer.release() : checkpointer.hold(held)),
+    onBehind: (error, head) => epoch.leaveBehind(error, head),
     report: (line) => report(line, 'warn'),
     onAnchored,
   });
   closers.push(() => anchorer.stop(finalAnchorMs()));
   await anchorer.start(CHAIN_FIRST_WORD_MS);
   // Shown and written down: not where the URL has a key in it.
-  return { anchorer, ...(isPublic(rpc) ? { rpc } : {}) };
+  return { anchorer, ...(isPublic(found.rpc) ? { rpc: found.rpc } : {}) };
 }

@@ -2,8 +2,9 @@
 import type { HealthView } from './api/views.ts';
 import type { MetricParts } from './metrics.ts';
 
-export function describeHealth(parts: MetricParts, did: string, version: string): HealthView {
-  const { log, checkpointer, mqtt, serial, quarantine, devices, anchorer, store, now, startedAt, accept } = parts;
+export function describeHealth(parts: MetricParts, name: string, did: string, version: string): HealthView {
+  const { log, checkpointer, mqtt, serial, quarantine, devices, anchorer, store, now, startedAt, accept, epoch } =
+    parts;
   const chain = anchorer?.state;
   const ports = serial.state();
   const list: HealthView['parts'] = {
@@ -30,11 +31,14 @@ export function describeHealth(parts: MetricParts, did: string, version: string)
     };
   for (const port of ports)
     list[`serial ${port.path}`] = { ok: port.state !== 'away', detail: port.error ?? port.state };
+  const before = epoch.health();
+  if (before) list.epoch = before;
   // A clock that nobody vouches for is said, and is no alarm by itself.
   const ok = Object.entries(list).every(([name, part]) => part.ok || name === 'clock');
   return {
     status: ok ? 'ok' : 'degraded',
-    origin: log.origin,
+    origin: name,
+    log: log.origin,
     did,
     version,
     uptimeSeconds: Math.floor((performance.now() - startedAt) / 1000),

@@ -4,6 +4,7 @@ import type { Live } from './api/live.ts';
 import type { Sample } from './api/parts.ts';
 import type { Receipts } from './api/receipts.ts';
 import type { Anchorer } from './chain/anchorer.ts';
+import type { Epoch } from './epoch/epoch.ts';
 import type { Accept } from './intake/accept.ts';
 import type { Stamp } from './intake/clock.ts';
 import type { MqttIntake } from './intake/mqtt.ts';
@@ -26,6 +27,7 @@ export type MetricParts = {
   live: Live;
   receipts: Receipts;
   anchorer: Anchorer | undefined;
+  epoch: Epoch;
   now: () => Stamp;
   startedAt: number;
   serialEntries: () => number;
@@ -59,6 +61,8 @@ export function collectSamples(p: MetricParts): Sample[] {
   put('gauge', 'log_size', 'Entries in the log.', p.log.size);
   put('gauge', 'checkpoint_size', 'Entries under the newest checkpoint.', p.log.latest?.size ?? 0);
   put('gauge', 'checkpoint_held', '1 while no checkpoint may be signed.', p.checkpointer.held === undefined ? 0 : 1);
+  put('gauge', 'log_epoch', 'Number of the epoch of the log: above 1, a database was lost.', p.epoch.number);
+  put('gauge', 'databases_aside', 'Databases that were set aside and lie in the data folder.', p.epoch.asides.length);
   put('gauge', 'devices', 'Devices that are enrolled.', p.devices.count);
   put('gauge', 'store_commit_seconds', 'How long the last transaction took.', p.store.commits.lastMs / 1000);
   put('counter', 'store_commits_total', 'Transactions since start.', p.store.commits.count);

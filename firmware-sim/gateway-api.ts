@@ -25,12 +25,12 @@ export class GatewayApi {
     this.#report = report;
   }
 
-  /** The part of the log's verifier key (C2SP signed-note) before the first '+'. */
+  /** The gateway's name. The log's own origin is another one after the gateway lost its database. */
   async origin(): Promise<string> {
-    const { status, text } = await this.#ask('/log/key', {});
-    const origin = text.trim().split('+')[0];
-    if (status !== 200 || !origin || !text.includes('+'))
-      throw new Error(`${this.#url}/log/key answers ${status} and no verifier key: is this the API of a gateway?`);
+    const { status, text } = await this.#ask('/health', {});
+    const origin = status === 200 ? originIn(text) : undefined;
+    if (origin === undefined)
+      throw new Error(`${this.#url}/health answers ${status} and no origin: is this the API of a gateway?`);
     return origin;
   }
 
@@ -98,5 +98,14 @@ function problem(text: string): { code: string; detail: string; todo: string } {
     return { code: String(code ?? 'no code'), detail: String(detail ?? ''), todo: String(todo ?? '') };
   } catch {
     return { code: 'no problem document', detail: text.slice(0, 100), todo: '' };
+  }
+}
+
+function originIn(text: string): string | undefined {
+  try {
+    const { origin } = JSON.parse(text) as { origin?: unknown };
+    return typeof origin === 'string' && origin !== '' ? origin : undefined;
+  } catch {
+    return undefined;
   }
 }

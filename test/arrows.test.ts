@@ -22,6 +22,11 @@ const LAYERS: [string, string[]][] = [
     `edge/${part}/`,
     ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/tokens.ts', `edge/${part}/`],
   ]),
+  // How a log begins and ends: beside those who follow it, and handed what it needs of them.
+  [
+    'edge/epoch/',
+    ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/keystore.ts', 'edge/epoch/'],
+  ],
   // An auditor's tool: it reads the chain and proofs, and nothing that belongs to a running gateway.
   ...['edge/verify.ts', 'edge/fraud.ts'].map((file): [string, string[]] => [
     file,
@@ -32,7 +37,7 @@ const LAYERS: [string, string[]][] = [
       ...['contract', 'rpc', 'entry-call', 'heads'].map((f) => `edge/chain/${f}.ts`),
     ],
   ]),
-  ['edge/metrics.ts', ['edge/api/', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
+  ['edge/metrics.ts', ['edge/api/', 'edge/chain/', 'edge/epoch/', 'edge/intake/', 'edge/log/', 'edge/store/']],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
@@ -50,7 +55,7 @@ const SOLE_IMPORTERS: Record<string, string> = {
 };
 /** Types and addresses of viem are spoken by those who hand keys and addresses on. */
 const ALSO: Record<string, string[]> = {
-  viem: ['edge/gateway.ts', 'edge/verify.ts', 'edge/fraud.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
+  viem: ['edge/verify.ts', 'edge/fraud.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
 };
 
 function* sources(folder: string): Generator<string> {

@@ -43,7 +43,8 @@ export function describeDevice(d: Device, quarantine: Quarantine) {
     replacedBy,
     enrolledMs,
     updatedMs,
-    counter: epoch < 0 ? null : { epoch, seq, entries, lastIndex: lastIdx, lastMs, gaps: [...gaps] },
+    counter:
+      epoch < 0 ? null : { epoch, seq, entries, lastIndex: lastIdx < 0 ? null : lastIdx, lastMs, gaps: [...gaps] },
     quarantined: quarantine.heldBy(did),
   };
 }

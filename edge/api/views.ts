@@ -68,7 +68,7 @@ export const DeviceView = Type.Object({
       epoch: Type.Integer(),
       seq: Type.Integer(),
       entries: Type.Integer({ description: 'Entries in the log' }),
-      lastIndex: Index,
+      lastIndex: Nullable(Index),
       lastMs: Ms,
       gaps: Type.Array(Type.Object({ epoch: Type.Integer(), first: Type.Integer(), last: Type.Integer() }), {
         description: 'Ranges of sequences that are missing below the highest',
@@ -157,7 +157,8 @@ export type CallView = Static<typeof CallView>;
 
 export const HealthView = Type.Object({
   status: Type.Enum(['ok', 'degraded'], { description: 'degraded: readings are taken, but something needs a person' }),
-  origin: Type.String(),
+  origin: Type.String({ description: "The gateway's name: the audience of all tokens" }),
+  log: Type.String({ description: "The log's own origin, the name of its key: another one in each epoch" }),
   did: Type.String({ description: "The gateway's own DID" }),
   version: Type.String(),
   uptimeSeconds: Type.Integer(),

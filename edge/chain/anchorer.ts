@@ -40,6 +40,8 @@ export type AnchorerOptions = {
   maxFeeGwei: number;
   /** May signing begin, or why not (the chain was not asked yet, or holds more than the log has). */
   allowSigning: (held: string | undefined) => void;
+  /** The chain holds more of this log than there is here, or other entries: this is an older copy. */
+  onBehind: (error: EdgeError, head: Head) => void;
   report: (line: string) => void;
   onAnchored: () => void;
 };
@@ -176,6 +178,7 @@ export class Anchorer {
       this.#connected = false;
       this.#permitted = false;
       this.#reachable = problem.code !== 'CHAIN_AWAY';
+      if (problem.code === 'LOG_BEHIND_CHAIN') this.#o.onBehind(problem, this.#head);
       if (problem.code === 'LOG_BEHIND_CHAIN' || problem.code === 'CHAIN_WRONG') this.#o.allowSigning(problem.line);
       this.#say(problem);
     } finally {

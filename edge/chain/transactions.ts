@@ -18,6 +18,8 @@ export type TxRow = {
   nonce: number;
   size: number;
   root: Uint8Array;
+  /** Of the log before this one; null where it is this one. */
+  origin: string | null;
   raw: Hex;
   /** The head signed for the contract (EIP-712); null in rows that are older than that. */
   signature: Hex | null;
@@ -35,7 +37,7 @@ export type TxRow = {
 
 type Raw = Omit<TxRow, 'hashes' | 'fee'> & { hashes: string; fee: string };
 
-const COLUMNS = `id, chain_id AS chainId, contract, nonce, size, root, raw, hashes, fee, status, block,
+const COLUMNS = `id, chain_id AS chainId, contract, nonce, size, root, origin, raw, hashes, fee, status, block,
   gas_used AS gasUsed, signature, made_ms AS madeMs, sent_ms AS sentMs, mined_ms AS minedMs`;
 
 const fromRaw = (row: Raw): TxRow => ({ ...row, hashes: JSON.parse(row.hashes) as Hex[], fee: BigInt(row.fee) });
@@ -62,7 +64,7 @@ export class Transactions {
     return this.#store.all<Raw>(`SELECT ${COLUMNS} FROM transactions WHERE ${condition}`, ...params).map(fromRaw);
   }
 
-  /** Not yet final on this chain and contract, in the order of their nonces. */
+  /** Not yet final on this chain and contract, in the order of their nonces; of the log before this one, too. */
   open(chainId: number, contract: Hex): TxRow[] {
     return this.#where(
       "status IN ('signed', 'sent', 'mined') AND chain_id = ? AND contract = ? ORDER BY nonce",
@@ -77,7 +79,7 @@ export class Transactions {
    * @returns how many there are
    */
   async reopen(chainId: number, contract: Hex, headSize: number): Promise<number> {
-    const gone = "status = 'confirmed' AND chain_id = ? AND contract = ? AND size > ?";
+    const gone = "origin IS NULL AND status = 'confirmed' AND chain_id = ? AND contract = ? AND size > ?";
     const params = [chainId, contract, headSize];
     const found = this.#store.get<{ n: number }>(`SELECT count(*) AS n FROM transactions WHERE ${gone}`, ...params);
     if (!found || found.n === 0) return 0;
@@ -86,29 +88,35 @@ export class Transactions {
     return found.n;
   }
 
-  /** Newest first. */
+  /** Of this log, newest first. */
   list(limit: number, before: number): TxRow[] {
-    return this.#where('id < ? ORDER BY id DESC LIMIT ?', before, limit);
+    return this.#where('origin IS NULL AND id < ? ORDER BY id DESC LIMIT ?', before, limit);
   }
 
   anchored(): { count: number; size: number } {
     return (
       this.#store.get<{ count: number; size: number }>(
-        "SELECT count(*) AS count, coalesce(max(size), 0) AS size FROM transactions WHERE status IN ('mined', 'confirmed')",
+        "SELECT count(*) AS count, coalesce(max(size), 0) AS size FROM transactions WHERE origin IS NULL AND status IN ('mined', 'confirmed')",
       ) ?? { count: 0, size: 0 }
     );
   }
 
   /** The newest anchor whose tree covers index `index`, or any of exactly `size`. */
   covering(index: number): TxRow | undefined {
-    return this.#where("size > ? AND status IN ('mined', 'confirmed') ORDER BY size LIMIT 1", index)[0];
+    return this.#where(
+      "origin IS NULL AND size > ? AND status IN ('mined', 'confirmed') ORDER BY size LIMIT 1",
+      index,
+    )[0];
   }
 
   ofSize(size: number): TxRow | undefined {
-    return this.#where("size = ? AND status IN ('mined', 'confirmed') ORDER BY id DESC LIMIT 1", size)[0];
+    return this.#where(
+      "origin IS NULL AND size = ? AND status IN ('mined', 'confirmed') ORDER BY id DESC LIMIT 1",
+      size,
+    )[0];
   }
 
-  insert(row: Omit<TxRow, 'id' | 'status' | 'block' | 'gasUsed' | 'sentMs' | 'minedMs'>): Promise<void> {
+  insert(row: Omit<TxRow, 'id' | 'origin' | 'status' | 'block' | 'gasUsed' | 'sentMs' | 'minedMs'>): Promise<void> {
     return this.#write({
       sql: `INSERT INTO transactions (chain_id, contract, nonce, size, root, raw, signature, hashes, fee, status, made_ms)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'signed', ?)`,

@@ -133,9 +133,9 @@ export function demoConfig(data: string, mqttPort: number, httpPort: number, see
 
 /** Compare what the devices were told with what the log holds, close all, and sum up. */
 async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<number> {
-  const { accept, devices, entries, quarantine, serial } = gateway.parts;
+  const { accept, devices, entries, quarantine, serial, epoch } = gateway.parts;
   await accept.idle();
-  const { acked, missing } = await countMissing(District.ackedFile(data), devices, entries);
+  const { acked, missing } = await countMissing(District.ackedFile(data), devices, entries, epoch.asides);
   const serialDids = serial.state().flatMap((port) => port.devices.map(({ did }) => did));
   const serialEntries = serialDids.reduce((sum, did) => sum + (devices.get(did)?.counter.entries ?? 0), 0);
   const quarantined = quarantine.held;

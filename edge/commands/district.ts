@@ -5,7 +5,9 @@ import { createReadStream, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { EdgeError } from '../errors.ts';
 import type { RunInfo } from '../gateway.ts';
+import { openSalvaged } from '../log/salvage.ts';
 import type { Devices } from '../store/devices.ts';
 import type { Entries } from '../store/entries.ts';
 
@@ -103,22 +105,49 @@ export class District {
   }
 }
 
-/** Each line of the file is an envelope that a device saw acknowledged: `did epoch seq sha256`. */
+/**
+ * Each line of the file is an envelope that a device saw acknowledged: `did epoch seq sha256`.
+ * @param asides databases of earlier epochs of the log: what they prove is not missing
+ */
 export async function countMissing(
   file: string,
   devices: Devices,
   entries: Entries,
+  asides: readonly string[] = [],
 ): Promise<{ acked: number; missing: number }> {
   let acked = 0;
-  let missing = 0;
-  if (!existsSync(file)) return { acked, missing };
+  const missing = new Map<string, number>();
+  if (!existsSync(file)) return { acked, missing: 0 };
   for await (const line of createInterface({ input: createReadStream(file) })) {
     const m = /^(\S+) (\d+) (\d+) ([0-9a-f]{64})$/.exec(line);
     if (!m) continue; // the torn last line of a simulator that was killed
     acked++;
     const device = devices.get(m[1] as string);
     const entry = device && entries.byCounter(device.id, Number(m[2]), Number(m[3]));
-    if (!entry || createHash('sha256').update(entry.envelope).digest('hex') !== m[4]) missing++;
+    if (!entry || createHash('sha256').update(entry.envelope).digest('hex') !== m[4])
+      missing.set(m[4] as string, (missing.get(m[4] as string) ?? 0) + 1);
   }
-  return { acked, missing };
+  if (missing.size > 0) for (const path of asides) findProven(path, missing);
+  return { acked, missing: [...missing.values()].reduce((sum, n) => sum + n, 0) };
+}
+
+/** Takes out of `hashes` (SHA-256 in hex) the envelopes that this database proves. */
+function findProven(path: string, hashes: Map<string, number>): void {
+  let opened: ReturnType<typeof openSalvaged>;
+  try {
+    opened = openSalvaged(path);
+  } catch (error) {
+    if (error instanceof EdgeError && error.code === 'STORE_DAMAGED') return;
+    throw error;
+  }
+  const { log, close } = opened;
+  try {
+    for (const { idx, envelope } of log.entries(0)) {
+      if (idx >= (log.provable?.size ?? 0)) break;
+      const hash = createHash('sha256').update(envelope).digest('hex');
+      if (hashes.has(hash) && log.proves(idx)) hashes.delete(hash);
+    }
+  } finally {
+    close();
+  }
 }

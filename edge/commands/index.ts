@@ -26,6 +26,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
     summary: 'Find two statements of one log that contradict each other, and write or show the proof.',
     load: () => import('./fraud.ts'),
   },
+  salvage: {
+    summary: 'Make receipts from a database that was set aside. Needs no gateway.',
+    load: () => import('./salvage.ts'),
+  },
   deploy: {
     summary: 'Deploy the Anchors contract to the chain of a config, and register this log.',
     load: () => import('./deploy.ts'),

@@ -18,8 +18,8 @@ export class Narrator {
     const size = parts.log.size;
     this.say(
       size > 1
-        ? `log     ${info.origin}, continued at ${n(size)} entries`
-        : `log     ${info.origin}, begun with its genesis entry`,
+        ? `log     ${parts.log.origin}, continued at ${n(size)} entries`
+        : `log     ${parts.log.origin}, begun with its genesis entry`,
     );
     this.say(`key     ${parts.log.verifierKey}`);
     if (info.rpc) this.say(`chain   ${info.rpc}, contract ${info.anchors}`);

@@ -50,6 +50,8 @@ type Job = {
   device?: Device;
   envelope?: Envelope;
   refusal?: EdgeError;
+  /** It was acknowledged in an earlier log: its counter is taken, and who may speak now is no matter. */
+  carried?: true;
   settled: boolean;
   resolve: (outcome: Outcome) => void;
   reject: (error: unknown) => void;
@@ -89,6 +91,15 @@ export class Accept {
     return this.#enter(bytes, source, (job) => this.#check(job));
   }
 
+  /** An entry of an earlier log, which was lost: verified again, it becomes one of this log, once. */
+  carry(bytes: Uint8Array, source: Source, stamp: Stamp): Promise<Outcome> {
+    return this.#enter(bytes, source, (job) => {
+      job.carried = true;
+      job.stamp = stamp;
+      this.#check(job);
+    });
+  }
+
   /** Put something into quarantine that was found bad before it could be an envelope. */
   refuse(bytes: Uint8Array, source: Source, refusal: EdgeError): Promise<Outcome> {
     return this.#enter(bytes, source, (job) => {
@@ -117,7 +128,8 @@ export class Accept {
       job.device = device;
       job.envelope = envelope;
       if (envelope.iss !== device.did) throw new EdgeError('ISSUER_MISMATCH', `iss is ${envelope.iss}`);
-      if (device.status !== 'active') throw new EdgeError('DEVICE_INACTIVE', `${device.did} is ${device.status}`);
+      if (device.status !== 'active' && !job.carried)
+        throw new EdgeError('DEVICE_INACTIVE', `${device.did} is ${device.status}`);
       verifyInPool(this.#keyOf(device), envelope.signed, envelope.signature, (valid) => {
         if (!valid) job.refusal = new EdgeError('SIGNATURE_INVALID', `not by ${device.did}`);
         this.#settle(job);
@@ -223,7 +235,10 @@ class Plan {
     const { epoch, seq } = envelope;
     const place = this.entries.length;
     const counter = this.#counters.get(device) ?? device.counter;
-    const next = counter.take(epoch, seq, this.#o.log.size + place, stamp.receivedMs);
+    const idx = this.#o.log.size + place;
+    const next =
+      counter.take(epoch, seq, idx, stamp.receivedMs) ??
+      (job.carried && !this.#isHere(device, epoch, seq) ? counter.again(idx, stamp.receivedMs) : undefined);
     if (!next) {
       this.#countUsed(job, counter);
       return;
@@ -240,6 +255,12 @@ class Plan {
     this.#taken.set(`${device.id}/${epoch}/${seq}`, place);
     this.entries.push({ envelope: bytes, device: device.id, epoch, seq, ...stamp });
     this.#results.push([job, (first) => ({ kind: 'accepted', index: first + place })]);
+  }
+
+  #isHere(device: Device, epoch: number, seq: number): boolean {
+    return (
+      this.#taken.has(`${device.id}/${epoch}/${seq}`) || this.#o.entries.byCounter(device.id, epoch, seq) !== undefined
+    );
   }
 
   /** A counter that is not new: the same bytes are the same entry, other bytes are equivocation. */

@@ -40,7 +40,7 @@ export type StoredCheckpoint = {
   receipt: Uint8Array | null;
 };
 
-const tileKey = (level: number, n: number): number => level * 2 ** 40 + n;
+export const tileKey = (level: number, n: number): number => level * 2 ** 40 + n;
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 /** Full tiles kept in memory, 8 KiB each. */
 const CACHED_TILES = 256;

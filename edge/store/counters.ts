@@ -58,6 +58,11 @@ export class CounterState implements State {
     return new CounterState({ ...next, gaps: cap([...this.gaps.slice(0, at), ...rest, ...this.gaps.slice(at + 1)]) });
   }
 
+  /** The state after an entry of an earlier log came into this one: its counter was taken there. */
+  again(idx: number, ms: number): CounterState {
+    return new CounterState({ ...this, entries: this.entries + 1, lastIdx: idx, lastMs: ms });
+  }
+
   #with(gap: Range): readonly Range[] {
     return cap([...this.gaps, gap]);
   }

@@ -40,6 +40,10 @@ const NEXT: Record<DeviceStatus, readonly DeviceStatus[]> = {
   replaced: [],
 };
 
+export const DEVICE_COLUMNS = `id, did, kind, custody, sub, owner, capacity_w AS capacityW,
+  energy_source AS energySource, label, status, replaced_by AS replacedBy, secret_hash AS secretHash,
+  enrolled_ms AS enrolledMs, updated_ms AS updatedMs`;
+
 type Row = Omit<Device, 'counter'> & {
   epoch: number | null;
   seq: number;
@@ -55,6 +59,8 @@ export class Devices {
   readonly #byId: Device[] = [];
   readonly #enrolling = new Set<string>();
   #nextId = 0;
+  /** Called when a device was enrolled or has another status, once that is on disk. */
+  onChanged: (device: Device) => void = () => undefined;
   #changing: Promise<unknown> = Promise.resolve();
 
   constructor(store: Store) {
@@ -62,9 +68,7 @@ export class Devices {
   }
 
   start(): void {
-    const rows = this.#store.all<Row>(`SELECT id, did, kind, custody, sub, owner, capacity_w AS capacityW,
-      energy_source AS energySource, label, status, replaced_by AS replacedBy, secret_hash AS secretHash,
-      enrolled_ms AS enrolledMs, updated_ms AS updatedMs,
+    const rows = this.#store.all<Row>(`SELECT ${DEVICE_COLUMNS},
       epoch, seq, gaps, entries, last_idx AS lastIdx, last_ms AS lastMs
       FROM devices LEFT JOIN counters ON counters.device = devices.id ORDER BY id`);
     for (const { epoch, seq, gaps, entries, lastIdx, lastMs, ...device } of rows) {
@@ -119,29 +123,14 @@ export class Devices {
     this.#enrolling.add(did); // so that a second request at once sees it
     try {
       await this.#write(
-        `INSERT INTO devices (id, did, kind, custody, sub, owner, capacity_w, energy_source, label, status,
-          secret_hash, enrolled_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        [
-          kept.id,
-          kept.did,
-          kept.kind,
-          kept.custody,
-          kept.sub,
-          kept.owner,
-          kept.capacityW,
-          kept.energySource,
-          kept.label,
-          kept.status,
-          kept.secretHash,
-          nowMs,
-          nowMs,
-        ],
+        saveDevice(kept),
         () => this.#store.get('SELECT 1 FROM devices WHERE id = ? AND did = ?', kept.id, did) !== undefined,
       );
     } finally {
       this.#enrolling.delete(did);
     }
     this.#keep(kept);
+    this.onChanged(kept);
     return kept;
   }
 
@@ -159,25 +148,49 @@ export class Devices {
     if (!NEXT[device.status].includes(status))
       throw new EdgeError('STATE_CONFLICT', `${did} is ${device.status}, it cannot become ${status}`);
     await this.#write(
-      'UPDATE devices SET status = ?, replaced_by = ?, updated_ms = ? WHERE id = ?',
-      [status, replacedBy, nowMs, device.id],
+      {
+        sql: 'UPDATE devices SET status = ?, replaced_by = ?, updated_ms = ? WHERE id = ?',
+        params: [status, replacedBy, nowMs, device.id],
+      },
       () => this.#store.get('SELECT 1 FROM devices WHERE id = ? AND status = ?', device.id, status) !== undefined,
     );
     device.status = status;
     device.replacedBy = replacedBy;
     device.updatedMs = nowMs;
+    this.onChanged(device);
     return device;
   }
 
   /** A write that failed may have happened: what is on disk decides. */
-  async #write(sql: string, params: SqlStatement['params'], isThere: () => boolean): Promise<void> {
+  async #write(statement: SqlStatement, isThere: () => boolean): Promise<void> {
     try {
-      await this.#store.write({ name: 'device', statements: [{ sql, params }] });
+      await this.#store.write({ name: 'device', statements: [statement] });
     } catch (error) {
       if (!isThere()) throw error;
     }
   }
 }
+
+export const saveDevice = (d: Omit<Device, 'counter'>): SqlStatement => ({
+  sql: `INSERT INTO devices (id, did, kind, custody, sub, owner, capacity_w, energy_source, label, status,
+    replaced_by, secret_hash, enrolled_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  params: [
+    d.id,
+    d.did,
+    d.kind,
+    d.custody,
+    d.sub,
+    d.owner,
+    d.capacityW,
+    d.energySource,
+    d.label,
+    d.status,
+    d.replacedBy,
+    d.secretHash,
+    d.enrolledMs,
+    d.updatedMs,
+  ],
+});
 
 /** The statement that makes a counter durable, for the transaction of the entries that moved it. */
 export const saveCounter = (device: number, c: CounterState): SqlStatement => ({

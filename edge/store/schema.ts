@@ -109,5 +109,8 @@ ALTER TABLE checkpoints ADD COLUMN receipt BLOB;
 ALTER TABLE transactions ADD COLUMN signature TEXT;
 `;
 
-export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS];
+/** Anchors of the log before this one that were on their way when it ended; NULL where the log is this one. */
+const ORIGIN_OF_TRANSACTIONS = 'ALTER TABLE transactions ADD COLUMN origin TEXT;';
+
+export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS, ORIGIN_OF_TRANSACTIONS];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -2,7 +2,7 @@
  * One SQLite file: the only place that opens it (with writer-thread.ts). Reads are synchronous on a read-only
  * connection; writes go to the writer thread and resolve when they are on disk.
  */
-import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { EdgeError } from '../errors.ts';
@@ -11,40 +11,72 @@ import { type WriteJob, Writer } from './writer.ts';
 
 export type { EntryBatch, SqlStatement, SqlValue, WriteJob } from './writer.ts';
 
+export type StoreLock = { release: () => void };
+/** What reads only: a store, or what is left of one. */
+export type Reader = Pick<Store, 'get' | 'all'>;
+
+const DAMAGE = /\bSQLITE_(CORRUPT|NOTADB)/;
+export const isDamage = (error: unknown): boolean => DAMAGE.test((error as { code?: string }).code ?? '');
+const unavailable = (path: string, error: unknown): EdgeError =>
+  error instanceof EdgeError
+    ? error
+    : new EdgeError('STORE_UNAVAILABLE', `${path}: ${(error as Error).message}`, { cause: error });
+
 export class Store {
   readonly path: string;
-  readonly #lock: Database.Database;
+  readonly #lock: StoreLock;
   readonly #reader: Database.Database;
   readonly #writer: Writer;
   readonly #prepared = new Map<string, Database.Statement>();
-  /** Resolves when the writer thread has died. Nothing is acknowledged then, and the gateway had better start anew. */
+  /** Resolves when the writer thread has died, or damage was met: the gateway had better start anew. */
   readonly lost: Promise<EdgeError>;
-  /** How many times this data folder was opened; a new number for each run of the gateway. */
+  /** A new number for each run of the gateway, higher than all before. */
   readonly boot: number;
 
-  private constructor(path: string, lock: Database.Database, reader: Database.Database, writer: Writer, boot: number) {
+  readonly #harmed: (error: EdgeError) => void;
+  /** Damage was met: the next open must read the file through, however this run ends. */
+  #suspect = false;
+
+  private constructor(path: string, lock: StoreLock, reader: Database.Database, writer: Writer, boot: number) {
     this.path = path;
     this.#lock = lock;
     this.#reader = reader;
     this.#writer = writer;
     this.boot = boot;
-    this.lost = new Promise((resolve) => {
-      writer.onLost = (error) => resolve(new EdgeError('STORE_UNAVAILABLE', `${path}: ${error.message}`));
-    });
+    const { promise, resolve } = Promise.withResolvers<EdgeError>();
+    this.lost = promise;
+    this.#harmed = resolve;
+    writer.onLost = (error) => resolve(new EdgeError('STORE_UNAVAILABLE', `${path}: ${error.message}`));
+  }
+
+  /**
+   * One at a time may use a database: the kernel drops the lock when the process dies, however it dies.
+   * @param path of the database file; its folder is made if need be
+   * @throws EdgeError DATA_IN_USE, STORE_UNAVAILABLE
+   */
+  static lock(path: string): StoreLock {
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      const lock = takeLock(`${path}.lock`);
+      return { release: () => lock.close() };
+    } catch (error) {
+      throw unavailable(path, error);
+    }
   }
 
   /**
    * @param path of the database file; its folder is made if need be
-   * @throws EdgeError DATA_IN_USE, STORE_DAMAGED (the file has been set aside by then), STORE_OTHER_LOG,
-   *   STORE_UNAVAILABLE
+   * @param held the lock, where the caller has it already: it is the store's if this succeeds
+   * @param leastBoot the number of this run at least
+   * @throws EdgeError DATA_IN_USE, STORE_DAMAGED (the file is left as it is), STORE_OTHER_LOG, STORE_UNAVAILABLE
    */
-  static async open(path: string): Promise<Store> {
+  static async open(path: string, held?: StoreLock, leastBoot = 1): Promise<Store> {
     const closers: (() => unknown)[] = [];
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      const lock = takeLock(`${path}.lock`);
-      closers.push(() => lock.close());
-      checkHealth(path);
+      const lock = held ?? Store.lock(path);
+      if (!held) closers.push(() => lock.release());
+      const flaw = findFlaw(path);
+      if (flaw !== undefined) throw new EdgeError('STORE_DAMAGED', `${path}: ${flaw}`);
       const writer = await Writer.open(path);
       closers.push(() => writer.close());
       const reader = new Database(path, { readonly: true });
@@ -56,22 +88,39 @@ export class Store {
           `${path} has data format ${version}, this program knows ${SCHEMA_VERSION}`,
         );
       const read = reader.prepare<[], { value: string }>("SELECT value FROM meta WHERE key = 'boot'");
-      const boot = Number(read.get()?.value ?? 0) + 1;
+      const boot = Math.max(Number(read.get()?.value ?? 0) + 1, leastBoot);
       await writer.write({ statements: [setMeta('boot', String(boot)), setMeta('clean', '0')] });
       return new Store(path, lock, reader, writer, boot);
     } catch (error) {
       for (const close of closers.reverse()) await close();
-      if (error instanceof EdgeError) throw error;
-      throw new EdgeError('STORE_UNAVAILABLE', `${path}: ${(error as Error).message}`, { cause: error });
+      throw unavailable(path, error);
     }
   }
 
+  /** @throws EdgeError STORE_DAMAGED */
   get<Row>(sql: string, ...params: unknown[]): Row | undefined {
-    return this.#statement(sql).get(...params) as Row | undefined;
+    return this.#read(() => this.#statement(sql).get(...params) as Row | undefined);
   }
 
+  /** @throws EdgeError STORE_DAMAGED */
   all<Row>(sql: string, ...params: unknown[]): Row[] {
-    return this.#statement(sql).all(...params) as Row[];
+    return this.#read(() => this.#statement(sql).all(...params) as Row[]);
+  }
+
+  #read<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      throw this.#damaged((error as Error).message);
+    }
+  }
+
+  #damaged(what: string): EdgeError {
+    this.#suspect = true;
+    const error = new EdgeError('STORE_DAMAGED', `${this.path}: ${what}`);
+    this.#harmed(error);
+    return error;
   }
 
   #statement(sql: string): Database.Statement {
@@ -83,8 +132,14 @@ export class Store {
     return found;
   }
 
-  write(job: WriteJob): Promise<void> {
-    return this.#writer.write(job);
+  async write(job: WriteJob): Promise<void> {
+    try {
+      await this.#writer.write(job);
+    } catch (error) {
+      // Nothing was acknowledged; but what cannot be written any more must be found at the next start.
+      if (DAMAGE.test((error as EdgeError).detail)) this.#damaged((error as EdgeError).detail);
+      throw error;
+    }
   }
 
   meta(key: string): string | undefined {
@@ -96,22 +151,16 @@ export class Store {
     return { count: this.#writer.commits, lastMs: this.#writer.lastCommitMs };
   }
 
-  /** Close, and set the file aside: damage that only a reader of what is inside could see. @throws EdgeError STORE_DAMAGED */
-  async giveUp(flaw: string): Promise<never> {
+  /** Closes it as no clean stop does, with the lock still held: for whoever sets the file aside. */
+  async leave(): Promise<StoreLock> {
     this.#reader.close();
     await this.#writer.close();
-    try {
-      return setAside(this.path, flaw);
-    } finally {
-      this.#lock.close();
-    }
+    return this.#lock;
   }
 
   async close(): Promise<void> {
-    await this.write({ statements: [setMeta('clean', '1')] }).catch(() => undefined);
-    this.#reader.close();
-    await this.#writer.close();
-    this.#lock.close();
+    if (!this.#suspect) await this.write({ statements: [setMeta('clean', '1')] }).catch(() => undefined);
+    (await this.leave()).release();
   }
 }
 
@@ -135,21 +184,8 @@ function takeLock(path: string): Database.Database {
   }
 }
 
-/** Sets a damaged file aside, with all that belongs to it. @throws EdgeError STORE_DAMAGED */
-function checkHealth(path: string): void {
-  const flaw = findFlaw(path);
-  if (flaw !== undefined) setAside(path, flaw);
-}
-
-/** @throws EdgeError STORE_DAMAGED, always */
-function setAside(path: string, flaw: string): never {
-  const aside = `${path}.damaged-${new Date().toISOString().replace(/[:.]/g, '-')}`;
-  for (const suffix of ['', '-wal', '-shm']) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-  throw new EdgeError('STORE_DAMAGED', `${flaw}; it is now ${aside}`);
-}
-
 /** After a clean stop the file is believed; after anything else quick_check reads it through. Changes nothing. */
-function findFlaw(path: string): string | undefined {
+export function findFlaw(path: string): string | undefined {
   // SQLite would take a file that is gone or empty for a new database, and delete the write-ahead log beside it.
   if (!existsSync(path)) return existsSync(`${path}-wal`) ? 'the file is gone, its write-ahead log is not' : undefined;
   if (statSync(path).size === 0) return 'the file is empty';
@@ -162,10 +198,10 @@ function findFlaw(path: string): string | undefined {
     }
     const clean = db.prepare("SELECT value FROM meta WHERE key = 'clean'").pluck().get();
     const answer = clean === '1' ? 'ok' : db.pragma('quick_check(1)', { simple: true });
-    return answer === 'ok' ? undefined : String(answer);
+    return answer === 'ok' ? undefined : String(answer).replace(/\s+/g, ' ');
   } catch (error) {
     // Damage, or tables that are not ours; anything else (a lock, a full disk, a mode) says nothing about the file.
-    if (/^SQLITE_(CORRUPT|NOTADB|ERROR)/.test((error as { code?: string }).code ?? '')) return (error as Error).message;
+    if (isDamage(error) || (error as { code?: string }).code === 'SQLITE_ERROR') return (error as Error).message;
     throw error;
   } finally {
     db.close();

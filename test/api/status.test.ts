@@ -136,6 +136,7 @@ describe('/health', () => {
     expect(body).toEqual({
       status: 'ok',
       origin: gateway.info.origin,
+      log: gateway.parts.log.origin,
       did: gateway.info.did,
       version: 'test',
       uptimeSeconds: expect.any(Number),

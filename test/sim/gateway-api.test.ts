@@ -36,8 +36,12 @@ const problem = (response: ServerResponse, status: number, code: string): void =
 };
 
 describe('the API of the gateway, as a device uses it', () => {
-  it('takes the origin from the verifier key: what is before the first plus sign', async () => {
-    const port = await serve((_, __, response) => response.end('sejong.example/edge-1+a1b2c3d4+Aa+/b==\n'));
+  it("takes the gateway's name from its health, whatever the log is called by now", async () => {
+    const health = JSON.stringify({
+      origin: 'sejong.example/edge-1',
+      log: 'sejong.example/edge-1/2/9-0011223344556677',
+    });
+    const port = await serve((_, __, response) => response.end(health));
     const api = new GatewayApi(`http://127.0.0.1:${port}/`, undefined, never, () => {});
     expect(await api.origin()).toBe('sejong.example/edge-1');
   });
@@ -50,7 +54,7 @@ describe('the API of the gateway, as a device uses it', () => {
     const later = await serve((_, __, response) => {
       tries++;
       if (tries < 3) problem(response, 503, 'STORE_UNAVAILABLE');
-      else response.end('o+1+k');
+      else response.end('{"origin":"o"}');
     });
     expect(port).not.toBe(later);
     const api = new GatewayApi(`http://127.0.0.1:${later}`, undefined, never, (line) => said.push(line));

@@ -1,0 +1,143 @@
+/** What a new database takes over from those that were set aside, and from the copy of the registry. */
+import { basename } from 'node:path';
+import { SalvagedLog } from '../log/salvage.ts';
+import { Aside } from '../store/aside.ts';
+import { CounterState, type Range } from '../store/counters.ts';
+import { DEVICE_COLUMNS, saveCounter, saveDevice } from '../store/devices.ts';
+import { newer, type Registered } from '../store/registry.ts';
+import type { SqlStatement, SqlValue } from '../store/store.ts';
+
+/** Rows of quarantine in one transaction: each may be an envelope of 64 KiB. */
+const QUARANTINE_ROWS = 200;
+
+/** Whose files are believed: another gateway's are not ours to read. */
+export type Owner = { name: string; did: string; publicKey: Uint8Array };
+
+/** Undefined where SQLite reads nothing of it, or it is another gateway's. */
+export function openAside(path: string, { did }: Owner): Aside | undefined {
+  const aside = Aside.open(path);
+  if (!aside || (aside.meta('did') ?? did) === did) return aside;
+  aside.close();
+  return undefined;
+}
+
+export const salvagedLog = (aside: Aside, { name, publicKey }: Owner): SalvagedLog =>
+  new SalvagedLog(aside, aside.meta('origin') ?? name, publicKey);
+
+/** Who may speak: in the order of their numbers, which entries refer to. */
+export function salvageDevices(asides: readonly Aside[], registry: ReadonlyMap<string, Registered>): Registered[] {
+  const found = new Map<string, Registered>();
+  const add = (device: Registered): void => {
+    const held = found.get(device.did);
+    // The number stays that of the database: its counters and entries go by it.
+    found.set(device.did, held ? { ...newer(held, device), id: held.id } : device);
+  };
+  for (const aside of asides)
+    for (const device of aside.rows<Registered>(
+      `SELECT ${DEVICE_COLUMNS} FROM devices WHERE id >= ? ORDER BY id LIMIT ?`,
+      ({ id }) => id,
+    ))
+      add(device);
+  for (const device of registry.values()) add(device);
+  const taken = new Set<number>();
+  let next = 1 + Math.max(-1, ...[...found.values()].map(({ id }) => id));
+  return [...found.values()].map((device) => {
+    const id = taken.has(device.id) ? next++ : device.id;
+    taken.add(id);
+    return { ...device, id };
+  });
+}
+
+type CounterRow = { device: number; epoch: number; seq: number; gaps: string; lastMs: number };
+
+/** How far each device has come, by its DID: as it was written, or else as its entries show it. */
+export function salvageCounters(asides: readonly Aside[]): Map<string, CounterState> {
+  const found = new Map<string, CounterState>();
+  for (const aside of asides) {
+    const dids = didsOf(aside);
+    const keep = (device: number, epoch: number, seq: number, gaps: readonly Range[], lastMs: number): void => {
+      const did = dids.get(device);
+      const held = did === undefined ? undefined : found.get(did);
+      if (did === undefined || (held && (held.epoch > epoch || (held.epoch === epoch && held.seq >= seq)))) return;
+      found.set(did, new CounterState({ epoch, seq, gaps, entries: 0, lastIdx: -1, lastMs }));
+    };
+    const counted = new Set<number>();
+    for (const row of aside.rows<CounterRow>(
+      'SELECT device, epoch, seq, gaps, last_ms AS lastMs FROM counters WHERE device >= ? ORDER BY device LIMIT ?',
+      ({ device }) => device,
+    )) {
+      counted.add(row.device);
+      keep(row.device, row.epoch, row.seq, JSON.parse(row.gaps) as Range[], row.lastMs);
+    }
+    if ([...dids.keys()].every((device) => counted.has(device))) continue;
+    for (const { device, epoch, seq, lastMs } of aside.rows<{
+      idx: number;
+      device: number;
+      epoch: number;
+      seq: number;
+      lastMs: number;
+    }>(
+      'SELECT idx, device, epoch, seq, received_ms AS lastMs FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?',
+      ({ idx }) => idx,
+    ))
+      if (!counted.has(device)) keep(device, epoch, seq, [], lastMs);
+  }
+  return found;
+}
+
+/** Numbers of devices in this file, to their DIDs. */
+export const didsOf = (aside: Aside): Map<number, string> =>
+  new Map(
+    [
+      ...aside.rows<{ id: number; did: string }>(
+        'SELECT id, did FROM devices WHERE id >= ? ORDER BY id LIMIT ?',
+        ({ id }) => id,
+      ),
+    ].map(({ id, did }) => [id, did]),
+  );
+
+export const saveRegistry = (
+  devices: readonly Registered[],
+  counters: ReadonlyMap<string, CounterState>,
+): SqlStatement[] =>
+  devices.flatMap((device) => {
+    const counter = counters.get(device.did);
+    return [saveDevice(device), ...(counter ? [saveCounter(device.id, counter)] : [])];
+  });
+
+/** All that lies in quarantine, in lists that are short enough for one transaction. Repeating it does no harm. */
+export function* salvageQuarantine(aside: Aside): Generator<SqlStatement[]> {
+  const columns = 'did, topic, code, detail, sha256, bytes, epoch, seq, first_ms, last_ms, times';
+  const sql = `INSERT OR IGNORE INTO quarantine (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  let list: SqlStatement[] = [];
+  for (const { id: _, ...row } of aside.rows<{ id: number } & Record<string, SqlValue>>(
+    `SELECT id, ${columns} FROM quarantine WHERE id >= ? ORDER BY id LIMIT ?`,
+    ({ id }) => id,
+  )) {
+    list.push({ sql, params: Object.values(row) });
+    if (list.length < QUARANTINE_ROWS) continue;
+    yield list;
+    list = [];
+  }
+  yield list;
+}
+
+/**
+ * Anchors that were on their way. They go on under the origin that they are of: their nonces are used, and what was
+ * signed and sent may arrive.
+ */
+export function salvageTransactions(aside: Aside, origin: string): SqlStatement[] {
+  const columns = 'chain_id, contract, nonce, size, root, raw, hashes, fee, status, block, gas_used, made_ms, sent_ms';
+  const rows = aside.rows<{ id: number; status: string } & Record<string, SqlValue>>(
+    `SELECT id, ${columns}, ${aside.has('transactions', 'origin') ? 'origin' : 'NULL AS origin'} FROM transactions WHERE id >= ? ORDER BY id LIMIT ?`,
+    ({ id }) => id,
+  );
+  return [...rows]
+    .filter(({ status }) => ['signed', 'sent', 'mined'].includes(status))
+    .map(({ id: _, ...row }) => ({
+      sql: `INSERT INTO transactions (${columns}, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      params: Object.values({ ...row, origin: row.origin ?? origin }),
+    }));
+}
+
+export const isBehind = (path: string): boolean => basename(path).includes('.behind-');
