@@ -1,3 +1,4 @@
+import { sign } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hex } from 'viem';
@@ -14,6 +15,7 @@ import { type Identity, openIdentity } from './identity.ts';
 import { Accept } from './intake/accept.ts';
 import { startClock } from './intake/clock.ts';
 import { Custodian } from './intake/custody.ts';
+import { declareLost } from './intake/declare.ts';
 import { Enrolment } from './intake/enrolment.ts';
 import { makeLogin } from './intake/login.ts';
 import { MqttIntake } from './intake/mqtt.ts';
@@ -22,9 +24,13 @@ import { startSerial } from './intake/serial/serial.ts';
 import { writePrivate } from './keystore.ts';
 import { Checkpointer } from './log/checkpointer.ts';
 import { Log } from './log/log.ts';
+import type { Retention } from './log/retention.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
+import { startRetention } from './retain.ts';
 import { type Device, Devices } from './store/devices.ts';
+import { Disk } from './store/disk.ts';
 import { Entries } from './store/entries.ts';
+import { Gaps } from './store/gaps.ts';
 import { Quarantine } from './store/quarantine.ts';
 import { Store, setMeta } from './store/store.ts';
 import { Tokens } from './tokens.ts';
@@ -96,7 +102,8 @@ async function build(
   const tokens = new Tokens(origin, identity.did, identity.keys);
 
   // Store and log.
-  const store = await Store.open(join(config.dataFolder, 'edge.db'));
+  const store = await Store.open(join(config.dataFolder, 'edge.db'), config.retention.maxBytes);
+  const disk = new Disk(store, config.retention);
   let closeStore = (): Promise<void> => store.close();
   closers.push(() => closeStore());
   await checkOwner(store, origin, identity);
@@ -129,7 +136,25 @@ async function build(
 
   // The accept path.
   const now = startClock(config.clock.source);
-  const accept = new Accept({ log, entries, devices, quarantine, now, ...config.intake });
+  const gaps = new Gaps(store);
+  let retention: Retention | undefined;
+  const accept = new Accept({
+    log,
+    entries,
+    devices,
+    quarantine,
+    gaps,
+    voice: {
+      did: identity.did,
+      boot: store.boot,
+      sign: (bytes) => new Uint8Array(sign(null, bytes, identity.keys.privateKey)),
+    },
+    disk,
+    now,
+    alarm: warn,
+    onDiskFull: () => retention?.refused(),
+    ...config.intake,
+  });
   const custodian = new Custodian({
     accept,
     devices,
@@ -161,6 +186,18 @@ async function build(
   );
   closers.push(() => checkpointer.stop());
   checkpointer.start();
+  retention = startRetention({
+    config,
+    log,
+    store,
+    devices,
+    disk,
+    accept,
+    anchorer: chain.anchorer,
+    now,
+    report: warn,
+  });
+  closers.push(() => retention?.stop());
 
   // Intake.
   const clockSynced = (): boolean => now().clockSynced;
@@ -222,6 +259,8 @@ async function build(
     serial,
     live,
     anchorer: chain.anchorer,
+    disk,
+    retention,
     now,
     startedAt,
     serialEntries: () => serialEntries,
@@ -230,6 +269,8 @@ async function build(
   const api = new Api(
     {
       ...parts,
+      gaps,
+      declareLost: (device, range) => declareLost(accept, device, range),
       kinds: KINDS,
       health,
       samples: () => collectSamples(parts),
@@ -275,7 +316,10 @@ async function build(
   const httpPort = await api.start();
   closers.push(() => api.stop());
 
-  wakeReaders = () => api.wake();
+  wakeReaders = () => {
+    api.wake();
+    retention?.wake();
+  };
   log.onGrown = () => {
     checkpointer.wake();
     live.wake();

@@ -26,6 +26,9 @@ export type LogKey = { origin: string; publicKey: Uint8Array; sign: (message: Ui
 
 export type StoredCheckpoint = { size: number; root: Uint8Array; note: string; madeMs: number };
 
+/** Where the store keeps the minimum index. */
+export const MINIMUM_INDEX = 'minimum-index';
+
 const tileKey = (level: number, n: number): number => level * 2 ** 40 + n;
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 /** Full tiles kept in memory, 8 KiB each. */
@@ -205,7 +208,15 @@ export class Log {
     return this.#tile(level, n).subarray(0, width === TILE_WIDTH ? TILE_BYTES : width * HASH_BYTES);
   }
 
-  /** An entry bundle as tlog-tiles serves it: uint16 length, envelope, and again. */
+  /** tlog-tiles, Pruning: from here on every entry is served. Below it, those are that were not pruned. */
+  get minimumIndex(): number {
+    return Number(this.#store.meta(MINIMUM_INDEX) ?? 0);
+  }
+
+  /**
+   * An entry bundle as tlog-tiles serves it: uint16 length, envelope, and again.
+   * @throws EdgeError ENTRY_PRUNED where not all of its entries are there
+   */
   entryBundle(n: number, width: number): Uint8Array | undefined {
     const first = n * TILE_WIDTH;
     if (first + width > (this.#latest?.size ?? 0)) return undefined;
@@ -214,6 +225,8 @@ export class Log {
       first,
       first + width,
     );
+    if (rows.some(({ envelope }) => envelope.length === 0))
+      throw new EdgeError('ENTRY_PRUNED', `in bundle ${n}; the minimum index is ${this.minimumIndex}`);
     return Buffer.concat(
       rows.flatMap(({ envelope }) => [Buffer.from([envelope.length >> 8, envelope.length & 255]), envelope]),
     );

@@ -102,5 +102,19 @@ CREATE INDEX transactions_status ON transactions (status);
 CREATE INDEX transactions_size ON transactions (size);
 `;
 
-export const MIGRATIONS: readonly string[] = [TABLES];
+const RETENTION = `
+-- Ranges of counters of a device that an entry of the gateway's own (idx) speaks of: declared lost, or with their
+-- payloads thinned. A pruned entry keeps its row, its counter and its leaf hash (in its tile); its envelope is x''.
+CREATE TABLE gaps (
+  device INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  idx INTEGER NOT NULL,
+  PRIMARY KEY (device, epoch, first, idx)
+) STRICT, WITHOUT ROWID;
+`;
+
+export const MIGRATIONS: readonly string[] = [TABLES, RETENTION];
 export const SCHEMA_VERSION = MIGRATIONS.length;

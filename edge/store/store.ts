@@ -13,56 +13,74 @@ export type { EntryBatch, SqlStatement, SqlValue, WriteJob } from './writer.ts';
 
 export class Store {
   readonly path: string;
-  readonly #lock: Database.Database;
+  readonly #lock: Database.Database | undefined;
   readonly #reader: Database.Database;
-  readonly #writer: Writer;
+  readonly #writer: Writer | undefined;
   readonly #prepared = new Map<string, Database.Statement>();
   /** Resolves when the writer thread has died. Nothing is acknowledged then, and the gateway had better start anew. */
   readonly lost: Promise<EdgeError>;
   /** How many times this data folder was opened; a new number for each run of the gateway. */
   readonly boot: number;
 
-  private constructor(path: string, lock: Database.Database, reader: Database.Database, writer: Writer, boot: number) {
+  private constructor(
+    path: string,
+    reader: Database.Database,
+    boot: number,
+    lock?: Database.Database,
+    writer?: Writer,
+  ) {
     this.path = path;
     this.#lock = lock;
     this.#reader = reader;
     this.#writer = writer;
     this.boot = boot;
     this.lost = new Promise((resolve) => {
-      writer.onLost = (error) => resolve(new EdgeError('STORE_UNAVAILABLE', `${path}: ${error.message}`));
+      if (writer) writer.onLost = (error) => resolve(new EdgeError('STORE_UNAVAILABLE', `${path}: ${error.message}`));
     });
   }
 
   /**
    * @param path of the database file; its folder is made if need be
+   * @param maxBytes that the file may grow to; 0 for no limit
    * @throws EdgeError DATA_IN_USE, STORE_DAMAGED (the file has been set aside by then), STORE_OTHER_LOG,
    *   STORE_UNAVAILABLE
    */
-  static async open(path: string): Promise<Store> {
+  static async open(path: string, maxBytes = 0): Promise<Store> {
     const closers: (() => unknown)[] = [];
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       const lock = takeLock(`${path}.lock`);
       closers.push(() => lock.close());
       checkHealth(path);
-      const writer = await Writer.open(path);
+      const writer = await Writer.open(path, maxBytes);
       closers.push(() => writer.close());
       const reader = new Database(path, { readonly: true });
       closers.push(() => reader.close());
-      const version = reader.pragma('user_version', { simple: true });
-      if (version !== SCHEMA_VERSION)
-        throw new EdgeError(
-          'STORE_OTHER_LOG',
-          `${path} has data format ${version}, this program knows ${SCHEMA_VERSION}`,
-        );
+      checkVersion(path, reader);
       const read = reader.prepare<[], { value: string }>("SELECT value FROM meta WHERE key = 'boot'");
       const boot = Number(read.get()?.value ?? 0) + 1;
       await writer.write({ statements: [setMeta('boot', String(boot)), setMeta('clean', '0')] });
-      return new Store(path, lock, reader, writer, boot);
+      return new Store(path, reader, boot, lock, writer);
     } catch (error) {
       for (const close of closers.reverse()) await close();
       if (error instanceof EdgeError) throw error;
       throw new EdgeError('STORE_UNAVAILABLE', `${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /**
+   * For reading alone, beside a gateway that may run.
+   * @throws EdgeError DATA_UNUSABLE, STORE_OTHER_LOG
+   */
+  static read(path: string): Store {
+    if (!existsSync(path)) throw new EdgeError('DATA_UNUSABLE', `there is no ${path}`);
+    const reader = new Database(path, { readonly: true });
+    try {
+      checkVersion(path, reader);
+      return new Store(path, reader, 0);
+    } catch (error) {
+      reader.close();
+      throw error;
     }
   }
 
@@ -72,6 +90,18 @@ export class Store {
 
   all<Row>(sql: string, ...params: unknown[]): Row[] {
     return this.#statement(sql).all(...params) as Row[];
+  }
+
+  /** All that `work` reads is of one moment, whatever is written meanwhile. */
+  snapshot<T>(work: () => T): T {
+    return this.#reader.transaction(work)();
+  }
+
+  /** How large the file is by its own account, and what of it is free for new pages, in bytes. */
+  get pages(): { bytes: number; freeBytes: number } {
+    const pragma = (name: string): number => this.get<Record<string, number>>(`PRAGMA ${name}`)?.[name] ?? 0;
+    const size = pragma('page_size');
+    return { bytes: pragma('page_count') * size, freeBytes: pragma('freelist_count') * size };
   }
 
   #statement(sql: string): Database.Statement {
@@ -84,7 +114,7 @@ export class Store {
   }
 
   write(job: WriteJob): Promise<void> {
-    return this.#writer.write(job);
+    return this.#writer?.write(job) ?? Promise.reject(new EdgeError('STORE_UNAVAILABLE', `${this.path} is read only`));
   }
 
   meta(key: string): string | undefined {
@@ -93,25 +123,25 @@ export class Store {
 
   /** For metrics. */
   get commits(): { count: number; lastMs: number } {
-    return { count: this.#writer.commits, lastMs: this.#writer.lastCommitMs };
+    return { count: this.#writer?.commits ?? 0, lastMs: this.#writer?.lastCommitMs ?? 0 };
   }
 
   /** Close, and set the file aside: damage that only a reader of what is inside could see. @throws EdgeError STORE_DAMAGED */
   async giveUp(flaw: string): Promise<never> {
     this.#reader.close();
-    await this.#writer.close();
+    await this.#writer?.close();
     try {
       return setAside(this.path, flaw);
     } finally {
-      this.#lock.close();
+      this.#lock?.close();
     }
   }
 
   async close(): Promise<void> {
-    await this.write({ statements: [setMeta('clean', '1')] }).catch(() => undefined);
+    if (this.#writer) await this.write({ statements: [setMeta('clean', '1')] }).catch(() => undefined);
     this.#reader.close();
-    await this.#writer.close();
-    this.#lock.close();
+    await this.#writer?.close();
+    this.#lock?.close();
   }
 }
 
@@ -119,6 +149,13 @@ export const setMeta = (key: string, value: string) => ({
   sql: 'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
   params: [key, value],
 });
+
+/** @throws EdgeError STORE_OTHER_LOG */
+function checkVersion(path: string, reader: Database.Database): void {
+  const version = reader.pragma('user_version', { simple: true });
+  if (version !== SCHEMA_VERSION)
+    throw new EdgeError('STORE_OTHER_LOG', `${path} has data format ${version}, this program knows ${SCHEMA_VERSION}`);
+}
 
 /** A lock that the kernel drops when the process dies, however it dies: an open transaction on a file of its own. */
 function takeLock(path: string): Database.Database {
