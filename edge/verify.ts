@@ -89,7 +89,8 @@ export async function verifyReceipt(
   return undefined;
 }
 
-async function checkAnchor(
+/** @throws EdgeError CHAIN_WRONG, CHAIN_AWAY, RECEIPT_INVALID */
+export async function checkAnchor(
   { rpc, contract }: { rpc: string; contract: string },
   { origin, size, root }: Checkpoint,
 ): Promise<string> {

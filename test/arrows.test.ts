@@ -24,6 +24,8 @@ const LAYERS: [string, string[]][] = [
   ]),
   // An auditor's tool: it reads the chain and proofs, and nothing that belongs to a running gateway.
   ['edge/verify.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/chain/contract.ts', 'edge/chain/rpc.ts']],
+  ['edge/verify-bundle.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
+  ['edge/verify-gap.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/retain.ts', ['edge/config.ts', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
   ['edge/metrics.ts', ['edge/api/', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
