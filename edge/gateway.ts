@@ -327,7 +327,7 @@ async function build(
   };
   log.onCheckpoint = () => {
     chain.anchorer?.wake();
-    api.wake();
+    wakeReaders();
   };
 
   const info: RunInfo = {

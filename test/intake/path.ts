@@ -128,8 +128,9 @@ export class Path {
     folder: string,
     over: Partial<AcceptOptions> = {},
     keys = new Map<string, KeyObject>(),
+    maxBytes = 0,
   ): Promise<Path> {
-    const store = await Store.open(join(folder, 'edge.db'));
+    const store = await Store.open(join(folder, 'edge.db'), maxBytes);
     const secret = seedOf('log');
     const origin = 'test.example/log';
     const log = new Log(store, { origin, publicKey: publicKeyOf(secret), sign: (m) => signEd25519(m, secret) });
