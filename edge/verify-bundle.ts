@@ -95,6 +95,7 @@ class Bundle {
       throw new EdgeError('RECEIPT_INVALID', `its path does not lead to the root of ${checkpoint.size} entries`);
     this.#next = index + 1;
     this.result.entries++;
+    this.step = 'bundle format';
   }
 
   async #checkpoint(note: string): Promise<Checkpoint> {

@@ -9,7 +9,7 @@ import { connectMqtt, TestDevice } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { wholeTruth } from '../support/whole-truth.ts';
 
-const COMMANDS = ['demo', 'run', 'init', 'check-config', 'enroll', 'token', 'verify', 'deploy'];
+const COMMANDS = ['demo', 'run', 'init', 'check-config', 'enroll', 'token', 'verify', 'export', 'deploy'];
 
 function writeConfig(folder: string, extra = ''): string {
   const path = join(folder, 'edge.yaml');
