@@ -135,7 +135,7 @@ export class Log {
         await this.#store.write({
           name: 'append',
           entries: this.#pack(first, entries),
-          statements: [...inserts, ...statements],
+          statements: [...statements, ...inserts],
         });
       } catch (error) {
         // A write that failed may have happened: what is on disk decides, never what we hoped for.

@@ -233,12 +233,13 @@ export class Retention {
       const rows = ranges.flat().sort((a, b) => a.idx - b.idx);
       if (rows.length > 0) {
         await act((own) => {
+          // First, so that there is room for the rest where the file may not grow.
+          own.also([...this.#forget(run, rows), setMeta(THINNED_TO, String(run.first))]);
           for (const range of ranges) {
             const gap = { ...spanOf(range), reason: 'thinned' as const };
             const { id, did } = devices.byId((range[0] as Row).device) as Device;
             own.also([saveGap(id, { ...gap, idx: own.say(gapRecords({ did, ...gap })) })]);
           }
-          own.also([...this.#forget(run, rows), setMeta(THINNED_TO, String(run.first))]);
           faultPoint('thin.planned');
         });
         this.counts.thinned += rows.length;

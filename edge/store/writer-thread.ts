@@ -66,9 +66,10 @@ function insertEntries(batch: EntryBatch): void {
   }
 }
 
+/** Statements first: where the file may not grow, what they take away makes room for the entry that speaks of it. */
 function run(job: WriteJob): void {
-  if (job.entries) insertEntries(job.entries);
   for (const { sql, params } of job.statements) statement(sql).run(...params);
+  if (job.entries) insertEntries(job.entries);
 }
 
 /** BEGIN, run, COMMIT; anything thrown rolls back. */

@@ -30,7 +30,7 @@ async function makeLog(): Promise<string> {
 }
 
 const PRUNE = 'retention: {days: 0.000000001}';
-// The file is larger than this already: there is too little room from the first look on.
+// The file is larger than this already: there is no room at all, and what says what was thinned must find some.
 const THIN = 'retention: {maxBytes: 150000, reserveBytes: 65536}';
 
 for (const [retention, fault, gone] of [
