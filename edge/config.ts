@@ -67,6 +67,35 @@ export const ConfigSchema = Type.Object(
       ),
       maxQuarantine: integer('Refused envelopes kept of all devices together.', 100_000, 1, 10_000_000),
     }),
+    retention: section(
+      'What may be forgotten, and what happens when the disk is full. Hashes, counters and receipts given are for ever.',
+      {
+        days: number(
+          'Payloads that are anchored and older than this are pruned; 0 keeps them for ever. Waits for a synced clock.',
+          0,
+          0,
+          36_500,
+        ),
+        maxBytes: integer(
+          'The database grows to so many bytes at most; 0 leaves it what the file system has.',
+          0,
+          0,
+          Number.MAX_SAFE_INTEGER,
+        ),
+        reserveBytes: integer(
+          'Bytes of the quota and of the file system that readings never get. Below twice as many, anchored location-rate telemetry is thinned, oldest first; at it, nothing new is acknowledged.',
+          16_777_216,
+          65_536,
+          1_099_511_627_776,
+        ),
+        gapLostDays: number(
+          'Counters of a device that are missing for so long are declared lost, in the log; 0 leaves that to an operator.',
+          0,
+          0,
+          36_500,
+        ),
+      },
+    ),
     clock: section('What the wall clock is worth.', {
       source: oneOf(
         'system asks the machine whether its clock was set from outside; synced and unsynced state it.',

@@ -109,6 +109,12 @@ const table = {
     title: 'There is no room left in quarantine for this device, so nothing was acknowledged',
     todo: 'An operator reviews and drops what lies there; raise intake.maxQuarantinePerDevice or maxQuarantine.',
   },
+  DISK_RESERVE: {
+    status: 507,
+    act: 'retry',
+    title: 'The disk is full up to the reserve of the gateway, so nothing was acknowledged',
+    todo: 'Make room on the disk, raise retention.maxBytes, or lower retention.days; devices resend by themselves.',
+  },
   // --- connections and requests ---------------------------------------------------------------
   LOGIN_FAILED: {
     status: 401,
@@ -163,6 +169,18 @@ const table = {
     act: 'retry',
     title: 'No anchor covers this entry yet',
     todo: 'Ask again after the next anchor, or take another format: the others need a checkpoint only.',
+  },
+  ENTRY_PRUNED: {
+    status: 410,
+    act: 'refuse',
+    title: 'The payload of this entry is no longer kept here',
+    todo: 'Look into the bundles that were exported before (sejong-edge export); the hash of the entry is still in the log.',
+  },
+  GAP_NOT_OPEN: {
+    status: 409,
+    act: 'refuse',
+    title: 'The counters are not one open gap of this device',
+    todo: 'See its open gaps at GET /devices/{did}; what is declared lost once stays so.',
   },
   DEVICE_EXISTS: {
     status: 409,
@@ -303,6 +321,12 @@ const table = {
     act: 'refuse',
     title: 'The receipt does not prove its entry',
     todo: 'Fetch the receipt again from the gateway; if it fails again, keep both: one of them is evidence.',
+  },
+  BUNDLE_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The bundle is not whole',
+    todo: 'Export it again, or ask for a copy; the entries in it can still be verified one by one as receipts.',
   },
 } as const satisfies Record<string, Row>;
 

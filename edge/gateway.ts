@@ -1,3 +1,4 @@
+import { sign } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Live } from './api/live.ts';
@@ -18,6 +19,7 @@ import { type Identity, openIdentity } from './identity.ts';
 import { Accept } from './intake/accept.ts';
 import { startClock } from './intake/clock.ts';
 import { Custodian } from './intake/custody.ts';
+import { declareLost } from './intake/declare.ts';
 import { Enrolment } from './intake/enrolment.ts';
 import { makeLogin } from './intake/login.ts';
 import { MqttIntake } from './intake/mqtt.ts';
@@ -25,9 +27,14 @@ import { GATEWAY_KIND, KINDS } from './intake/profiles.ts';
 import { startSerial } from './intake/serial/serial.ts';
 import { writePrivate } from './keystore.ts';
 import { Checkpointer } from './log/checkpointer.ts';
+import { GATEWAY_SUB } from './log/gap.ts';
+import type { Retention } from './log/retention.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
+import { startRetention } from './retain.ts';
 import type { Device, Devices } from './store/devices.ts';
+import { Disk } from './store/disk.ts';
 import { Entries } from './store/entries.ts';
+import { Gaps } from './store/gaps.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import { Tokens } from './tokens.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
@@ -113,6 +120,7 @@ async function build(
     did: identity.did,
     key: { publicKey: publicKeyOf(identity.logKey), sign: (message) => signEd25519(message, identity.logKey) },
     chainHead: (of) => place.head(of, CHAIN_FIRST_WORD_MS),
+    maxBytes: config.retention.maxBytes,
     warn,
   });
   closers.push(() => epoch.close());
@@ -128,9 +136,29 @@ async function build(
   });
   const entries = new Entries(store);
 
+  const disk = new Disk(store, config.retention);
+
   // The accept path.
   const now = startClock(config.clock.source);
-  const accept = new Accept({ log, entries, devices, quarantine, now, ...config.intake });
+  const gaps = new Gaps(store);
+  let retention: Retention | undefined;
+  const accept = new Accept({
+    log,
+    entries,
+    devices,
+    quarantine,
+    gaps,
+    voice: {
+      did: identity.did,
+      boot: store.boot,
+      sign: (bytes) => new Uint8Array(sign(null, bytes, identity.keys.privateKey)),
+    },
+    disk,
+    now,
+    alarm: warn,
+    onDiskFull: () => retention?.refused(),
+    ...config.intake,
+  });
   const custodian = new Custodian({
     accept,
     devices,
@@ -138,9 +166,9 @@ async function build(
     boot: store.boot,
     privateKeyOf: (did) => (did === identity.did ? identity.keys.privateKey : identity.deviceKey(did)),
   });
-  const self = await enrolSelf(devices, origin, identity);
+  await enrolSelf(devices, origin, identity);
   await epoch.begin({
-    genesis: (records) => custodian.submit(self, 'genesis', records),
+    genesis: (records) => accept.say(records),
     carry: (bytes, source, stamp) => accept.carry(bytes, source, stamp),
   });
   closers.push(() => accept.idle());
@@ -169,6 +197,18 @@ async function build(
   if (epoch.behind) throw await epoch.over;
   closers.push(() => checkpointer.stop());
   checkpointer.start();
+  retention = startRetention({
+    config,
+    log,
+    store,
+    devices,
+    disk,
+    accept,
+    anchorer: chain.anchorer,
+    now,
+    report: warn,
+  });
+  closers.push(() => retention?.stop());
 
   // Intake.
   const clockSynced = (): boolean => now().clockSynced;
@@ -240,6 +280,8 @@ async function build(
     receipts,
     anchorer: chain.anchorer,
     epoch,
+    disk,
+    retention,
     now,
     startedAt,
     serialEntries: () => serialEntries,
@@ -248,6 +290,8 @@ async function build(
   const api = new Api(
     {
       ...parts,
+      gaps,
+      declareLost: (device, range) => declareLost(accept, device, range),
       kinds: KINDS,
       health,
       samples: () => collectSamples(parts),
@@ -271,7 +315,10 @@ async function build(
   const httpPort = await api.start();
   closers.push(() => api.stop());
 
-  wakeReaders = () => api.wake();
+  wakeReaders = () => {
+    api.wake();
+    retention?.wake();
+  };
   log.onGrown = () => {
     checkpointer.wake();
     live.wake();
@@ -281,7 +328,7 @@ async function build(
     void epoch.remember();
     chain.anchorer?.wake();
     receipts.wake();
-    api.wake();
+    wakeReaders();
   };
 
   const info: RunInfo = {
@@ -312,7 +359,7 @@ async function build(
 
 /** The gateway is a device of its own: what it says of itself in its log has its own signature. */
 async function enrolSelf(devices: Devices, name: string, { did }: Identity): Promise<Device> {
-  const sub = `urn:sejong:gateway:${name}`;
+  const sub = GATEWAY_SUB + name;
   return devices.get(did) ?? devices.enrol({ did, kind: GATEWAY_KIND, custody: 'gateway', sub }, Date.now());
 }
 

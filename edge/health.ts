@@ -3,8 +3,8 @@ import type { HealthView } from './api/views.ts';
 import type { MetricParts } from './metrics.ts';
 
 export function describeHealth(parts: MetricParts, name: string, did: string, version: string): HealthView {
-  const { log, checkpointer, mqtt, serial, quarantine, devices, anchorer, store, now, startedAt, accept, epoch } =
-    parts;
+  const { log, checkpointer, mqtt, serial, quarantine, devices, anchorer, store, now, startedAt, accept } = parts;
+  const { epoch, retention } = parts;
   const chain = anchorer?.state;
   const ports = serial.state();
   const list: HealthView['parts'] = {
@@ -12,6 +12,7 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
       ok: !accept.failing,
       detail: `${log.size} entries, last commit ${store.commits.lastMs.toFixed(1)} ms`,
     },
+    disk: { ok: retention.level === 'ok', detail: retention.detail },
     log: {
       ok: checkpointer.held === undefined,
       detail: checkpointer.held ?? `checkpoint of ${log.latest?.size ?? 0} entries`,

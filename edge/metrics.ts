@@ -1,5 +1,5 @@
 /** What /metrics shows: the numbers where they arise, given their names. */
-
+import { readFileSync } from 'node:fs';
 import type { Live } from './api/live.ts';
 import type { Sample } from './api/parts.ts';
 import type { Receipts } from './api/receipts.ts';
@@ -11,7 +11,9 @@ import type { MqttIntake } from './intake/mqtt.ts';
 import type { startSerial } from './intake/serial/serial.ts';
 import type { Checkpointer } from './log/checkpointer.ts';
 import type { Log } from './log/log.ts';
+import type { Retention } from './log/retention.ts';
 import type { Devices } from './store/devices.ts';
+import type { Disk } from './store/disk.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import type { Store } from './store/store.ts';
 
@@ -28,6 +30,8 @@ export type MetricParts = {
   receipts: Receipts;
   anchorer: Anchorer | undefined;
   epoch: Epoch;
+  disk: Disk;
+  retention: Retention;
   now: () => Stamp;
   startedAt: number;
   serialEntries: () => number;
@@ -66,6 +70,21 @@ export function collectSamples(p: MetricParts): Sample[] {
   put('gauge', 'devices', 'Devices that are enrolled.', p.devices.count);
   put('gauge', 'store_commit_seconds', 'How long the last transaction took.', p.store.commits.lastMs / 1000);
   put('counter', 'store_commits_total', 'Transactions since start.', p.store.commits.count);
+  put('gauge', 'disk_free_bytes', 'Bytes that the database may still take, by its quota and its disk.', p.disk.free);
+  put('gauge', 'disk_reserve_bytes', 'Bytes of them that readings never get.', p.disk.reserve);
+  put(
+    'counter',
+    'refused_for_disk_total',
+    'Envelopes that had no room above the reserve, so that they were not acknowledged.',
+    counts.refusedForDisk,
+  );
+  put('counter', 'pruned_total', 'Entries whose payloads were pruned by age, since start.', p.retention.counts.pruned);
+  put('counter', 'thinned_total', 'Entries whose payloads were thinned, since start.', p.retention.counts.thinned);
+  put('counter', 'gaps_lost_total', 'Gaps of devices that were declared lost since start.', counts.declaredLost);
+  put('gauge', 'minimum_index', 'Every entry from here on has its payload.', p.log.minimumIndex);
+  const written = writtenBytes();
+  if (written !== undefined)
+    put('counter', 'written_bytes_total', 'Bytes that the process sent to disks since start.', written);
   put('gauge', 'mqtt_connected', 'Clients that are connected.', p.mqtt.connected);
   const { connections, logins, loginsRefused, malformed, forbidden, undelivered, throttledMs } = p.mqtt.counts;
   put('counter', 'mqtt_connections_total', 'Connections since start.', connections);
@@ -103,4 +122,14 @@ export function collectSamples(p: MetricParts): Sample[] {
     put('counter', 'anchors_total', 'Anchors mined, ever.', p.anchorer?.transactions.anchored().count ?? 0);
   }
   return samples;
+}
+
+/** What wears flash, as the kernel counts it (proc(5), /proc/pid/io); undefined where it says nothing. */
+function writtenBytes(): number | undefined {
+  try {
+    const found = /^write_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'));
+    return found ? Number(found[1]) : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -35,7 +35,7 @@ type Claim = {
 const fatalUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** @throws EdgeError RECEIPT_INVALID and those of an envelope */
-function readClaim(receipt: Uint8Array, entry: Uint8Array | undefined): Claim {
+export function readClaim(receipt: Uint8Array, entry?: Uint8Array): Claim {
   if (receipt.length > MAX_RECEIPT) throw new EdgeError('RECEIPT_INVALID', `longer than ${MAX_RECEIPT} bytes`);
   if (isSign1(receipt)) return parseCoseReceipt(receipt, entry);
   let text: string;
@@ -146,10 +146,11 @@ export async function verifyReceipt(
   return undefined;
 }
 
-async function checkAnchor(
+/** @throws EdgeError CHAIN_WRONG, CHAIN_AWAY, RECEIPT_INVALID */
+export async function checkAnchor(
   { rpc, contract }: { rpc: string; contract: string },
   { origin, size, root }: Checkpoint,
-  call: EntryCall | undefined,
+  call?: EntryCall,
 ): Promise<string> {
   const client = rpcClient(rpc, RPC_TIMEOUT_MS);
   const anchors = new AnchorsContract(client, contract as Hex);

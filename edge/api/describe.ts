@@ -1,6 +1,8 @@
 /** From rows to what the API says. */
+import type { Range } from '../store/counters.ts';
 import type { Device, Devices } from '../store/devices.ts';
 import type { EntryRow } from '../store/entries.ts';
+import type { GapRow } from '../store/gaps.ts';
 import type { Quarantine, QuarantineRow } from '../store/quarantine.ts';
 import { decodeEnvelope } from '../wire/envelope.ts';
 import type { EntryView } from './views.ts';
@@ -9,24 +11,32 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 
 export function describeEntry(row: EntryRow, devices: Devices, withEnvelope: boolean): EntryView {
   const device = devices.byId(row.device) as Device;
-  const { iss, sub, iat, epoch, seq, records } = decodeEnvelope(row.envelope);
-  return {
+  const known = {
     index: row.idx,
-    did: iss,
+    did: device.did,
     kind: device.kind,
     custody: device.custody,
-    sub,
-    iat,
-    epoch,
-    seq,
+    sub: device.sub,
+    epoch: row.epoch,
+    seq: row.seq,
     receivedMs: row.receivedMs,
-    clock: row.clockSynced ? 'synced' : 'unsynced',
+    clock: row.clockSynced ? ('synced' as const) : ('unsynced' as const),
+  };
+  if (row.leaf) return { ...known, records: [], pruned: true, leafHash: base64(row.leaf) };
+  const { iat, records } = decodeEnvelope(row.envelope);
+  return {
+    ...known,
+    iat,
     records: records.map(({ vd, ...r }) => (vd ? { ...r, vd: base64(vd) } : r)),
     ...(withEnvelope ? { envelope: base64(row.envelope) } : {}),
   };
 }
 
-export function describeDevice(d: Device, quarantine: Quarantine) {
+const span = ({ epoch, first, last }: Range) => ({ epoch, first, last, count: last - first + 1 });
+
+export const describeGap = ({ reason, idx, ...range }: GapRow) => ({ ...span(range), reason, index: idx });
+
+export function describeDevice(d: Device, quarantine: Quarantine, declared?: readonly GapRow[]) {
   const { did, kind, custody, sub, owner, capacityW, energySource, label, status, replacedBy, enrolledMs, updatedMs } =
     d;
   const { epoch, seq, entries, lastIdx, lastMs, gaps } = d.counter;
@@ -44,7 +54,8 @@ export function describeDevice(d: Device, quarantine: Quarantine) {
     enrolledMs,
     updatedMs,
     counter:
-      epoch < 0 ? null : { epoch, seq, entries, lastIndex: lastIdx < 0 ? null : lastIdx, lastMs, gaps: [...gaps] },
+      epoch < 0 ? null : { epoch, seq, entries, lastIndex: lastIdx < 0 ? null : lastIdx, lastMs, gaps: gaps.map(span) },
+    ...(declared ? { declaredGaps: declared.map(describeGap) } : {}),
     quarantined: quarantine.heldBy(did),
   };
 }

@@ -2,13 +2,16 @@
 import Type from 'typebox';
 import { EdgeError } from '../errors.ts';
 import type { DeviceStatus } from '../store/devices.ts';
-import { describeDevice } from './describe.ts';
+import { describeDevice, describeGap } from './describe.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
-import { DeviceView, Did, NewDeviceView } from './views.ts';
+import { DeviceView, Did, GapView, NewDeviceView } from './views.ts';
+
+const MAX_DECLARED = 100;
+const Uint32 = Type.Integer({ minimum: 0, maximum: 0xffffffff });
 
 export function deviceRoutes(server: Server, parts: ApiParts): void {
-  const { devices, quarantine } = parts;
+  const { devices, quarantine, gaps } = parts;
   const tags = ['devices'];
   const params = Type.Object({ did: Did });
   const known = (did: string) => {
@@ -41,7 +44,31 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
         response: { 200: DeviceView },
       },
     },
-    (request) => describeDevice(known(request.params.did), quarantine),
+    (request) => {
+      const device = known(request.params.did);
+      return describeDevice(device, quarantine, gaps.list(device.id, MAX_DECLARED));
+    },
+  );
+  server.post(
+    '/devices/:did/gaps',
+    {
+      ...needs('operator'),
+      schema: {
+        summary: 'Declare counters of a device lost',
+        description:
+          'first to last must be missing without a break. An entry of the gateway says that they are lost; from then on an envelope with one of them is quarantined as REPLAY. With the receipts of that entry and of both neighbours it is proven that there is no reading (sejong-edge verify --gap).',
+        tags,
+        security: bearer,
+        params,
+        body: Type.Object({ epoch: Uint32, first: Uint32, last: Uint32 }, { additionalProperties: false }),
+        response: { 201: GapView },
+      },
+    },
+    async (request, reply) => {
+      const range = request.body;
+      const idx = await parts.declareLost(known(request.params.did), range);
+      return reply.code(201).send(describeGap({ ...range, reason: 'lost', idx }));
+    },
   );
   server.post(
     '/devices',

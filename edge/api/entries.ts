@@ -25,6 +25,11 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
     if (!row) throw new EdgeError('NOT_FOUND', `entry ${index}: the log has ${log.size}`);
     return row;
   };
+  const kept = (index: number) => {
+    const row = existing(index);
+    if (row.leaf) throw new EdgeError('ENTRY_PRUNED', `entry ${index}; the minimum index is ${log.minimumIndex}`);
+    return row;
+  };
   server.get(
     '/entries',
     {
@@ -86,7 +91,7 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
       ...needs('viewer'),
       schema: { summary: 'One reading', tags: ['entries'], security: bearer, params, response: { 200: EntryView } },
     },
-    (request) => describeEntry(existing(request.params.index), devices, true),
+    (request) => describeEntry(kept(request.params.index), devices, true),
   );
 
   server.get(
@@ -118,7 +123,7 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
     async (request, reply) => {
       const { index } = request.params;
       const { format } = request.query;
-      const { envelope } = existing(index);
+      const { envelope } = kept(index);
       const anchored = parts.anchorCovering(index);
       const found = [anchored && log.checkpointOfSize(anchored.size), log.latest].filter((c) => c && c.size > index);
       const attached = (name: string) => `attachment; filename="entry-${index}.${name}"`;

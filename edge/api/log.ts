@@ -25,6 +25,19 @@ export function logRoutes(server: Server, { log }: ApiParts): void {
     async (_, reply) => reply.type(text).send(`${log.verifierKey}\n`),
   );
   server.get(
+    '/log/minimum-index',
+    {
+      schema: {
+        summary: 'The minimum index of tlog-tiles',
+        description:
+          'Every entry from here on is served. Below it payloads may be pruned, and their bundles answer 410; all tiles of hashes are served for ever.',
+        tags: ['log'],
+        response: { 200: Type.String() },
+      },
+    },
+    async (_, reply) => reply.type(text).header('cache-control', 'no-cache').send(`${log.minimumIndex}\n`),
+  );
+  server.get(
     '/log/tile/*',
     {
       schema: {

@@ -2,8 +2,10 @@
 import type { Checkpointer } from '../log/checkpointer.ts';
 import type { Log } from '../log/log.ts';
 import type { AnchorHint, Receipt } from '../log/receipt.ts';
+import type { Range } from '../store/counters.ts';
 import type { Device, DeviceStatus, Devices } from '../store/devices.ts';
 import type { Entries } from '../store/entries.ts';
+import type { Gaps } from '../store/gaps.ts';
 import type { Quarantine } from '../store/quarantine.ts';
 import type { Tokens } from '../tokens.ts';
 import type { AnchorView, CallView, HealthView, NewDeviceView } from './views.ts';
@@ -23,6 +25,7 @@ export type ApiParts = {
   entries: Entries;
   devices: Devices;
   quarantine: Quarantine;
+  gaps: Gaps;
   tokens: Tokens;
   kinds: readonly string[];
   health: () => HealthView;
@@ -30,6 +33,8 @@ export type ApiParts = {
   /** The secret is there once, for custody gateway. */
   enrol: (device: NewDeviceView) => Promise<{ device: Device; secret?: string }>;
   setStatus: (did: string, status: DeviceStatus, replacedBy: string | null) => Promise<Device>;
+  /** Answers the index of the entry that says so. @throws EdgeError GAP_NOT_OPEN, STORE_UNAVAILABLE */
+  declareLost: (device: Device, range: Range) => Promise<number>;
   anchors: (limit: number, before: number) => AnchorView[];
   /** The smallest anchored tree that covers an index, and where it stands. */
   anchorCovering: (index: number) => { size: number; hint: AnchorHint } | undefined;

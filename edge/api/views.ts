@@ -40,15 +40,35 @@ export const EntryView = Type.Object({
   kind: Type.String(),
   custody: Type.Enum(['device', 'gateway'], { description: 'Who held the signing key' }),
   sub: Type.String({ description: 'URN of what it measures' }),
-  iat: Type.Integer({ description: "The device's clock, Unix seconds" }),
+  iat: Type.Optional(Type.Integer({ description: "The device's clock, Unix seconds" })),
   epoch: Type.Integer({ description: 'Boot epoch of the counter' }),
   seq: Type.Integer({ description: 'Sequence in that boot' }),
   receivedMs: Ms,
   clock: Type.Enum(['synced', 'unsynced'], { description: "What the gateway's clock was worth at receipt" }),
   records: Type.Array(RecordView),
   envelope: Type.Optional(Base64),
+  pruned: Type.Optional(
+    Type.Boolean({ description: 'True where the payload is no longer kept: iat, records and envelope went with it' }),
+  ),
+  leafHash: Type.Optional(
+    Type.String({ description: 'Base64 of the leaf hash (RFC 6962 section 2.1), of a pruned entry' }),
+  ),
 });
 export type EntryView = Static<typeof EntryView>;
+
+const span = {
+  epoch: Type.Integer({ description: 'Boot epoch' }),
+  first: Type.Integer({ description: 'First sequence' }),
+  last: Type.Integer({ description: 'Last sequence' }),
+  count: Type.Integer(),
+};
+export const GapView = Type.Object({
+  ...span,
+  reason: Type.Enum(['lost', 'thinned'], {
+    description: 'lost: never accepted, and refused from now on. thinned: accepted, and the payloads taken away since',
+  }),
+  index: Type.Integer({ description: 'The entry of the gateway that says so' }),
+});
 
 export const DeviceView = Type.Object({
   did: Type.String(),
@@ -70,10 +90,11 @@ export const DeviceView = Type.Object({
       entries: Type.Integer({ description: 'Entries in the log' }),
       lastIndex: Nullable(Index),
       lastMs: Ms,
-      gaps: Type.Array(Type.Object({ epoch: Type.Integer(), first: Type.Integer(), last: Type.Integer() }), {
-        description: 'Ranges of sequences that are missing below the highest',
-      }),
+      gaps: Type.Array(Type.Object(span), { description: 'Ranges of sequences that are missing below the highest' }),
     }),
+  ),
+  declaredGaps: Type.Optional(
+    Type.Array(GapView, { description: 'The newest 100 ranges that the log has a gap entry for; of one device only' }),
   ),
   quarantined: Type.Integer({ description: 'Refused envelopes that lie in quarantine' }),
 });

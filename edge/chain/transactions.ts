@@ -101,6 +101,15 @@ export class Transactions {
     );
   }
 
+  /** How many entries are under an anchor that is final. */
+  confirmedSize(): number {
+    return (
+      this.#store.get<{ size: number }>(
+        "SELECT coalesce(max(size), 0) AS size FROM transactions WHERE status = 'confirmed'",
+      )?.size ?? 0
+    );
+  }
+
   /** The newest anchor whose tree covers index `index`, or any of exactly `size`. */
   covering(index: number): TxRow | undefined {
     return this.#where(

@@ -9,11 +9,15 @@ export const command: Command = {
     const { positionals } = parseArgs({ args, options: {}, allowPositionals: true });
     const [path] = positionals;
     if (path === undefined || positionals.length > 1) throw new EdgeError('USAGE', 'check-config needs one FILE');
-    const { log, mqtt, http, chain, serial, dataFolder } = loadConfig(path);
+    const { log, mqtt, http, chain, serial, dataFolder, retention } = loadConfig(path);
     console.log(`${path} is valid`);
     console.log(`data      ${dataFolder}`);
     console.log(
       `log       ${log.origin}, a checkpoint every ${log.checkpointSeconds} s or ${log.checkpointEntries} entries`,
+    );
+    const { days, maxBytes, reserveBytes } = retention;
+    console.log(
+      `retention ${days === 0 ? 'payloads are kept for ever' : `payloads for ${days} days`}, ${maxBytes === 0 ? 'no quota' : `at most ${maxBytes} bytes`}, a reserve of ${reserveBytes} bytes`,
     );
     console.log(`mqtt      ${mqtt.host}:${mqtt.port}`);
     console.log(`http      ${http.host}:${http.port}`);

@@ -19,7 +19,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
   enroll: { summary: 'Enrol a device with a running gateway.', load: () => import('./enroll.ts') },
   token: { summary: 'Make a bearer token for a person or a flow.', load: () => import('./token.ts') },
   verify: {
-    summary: "Verify a receipt: the device's signature, the log, the chain. Needs no gateway.",
+    summary: "Verify a receipt or a bundle: the device's signature, the log, the chain. Needs no gateway.",
     load: () => import('./verify.ts'),
   },
   fraud: {
@@ -29,6 +29,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command:
   salvage: {
     summary: 'Make receipts from a database that was set aside. Needs no gateway.',
     load: () => import('./salvage.ts'),
+  },
+  export: {
+    summary: 'Write entries with their receipts into one file, a bundle, that verify takes.',
+    load: () => import('./export.ts'),
   },
   deploy: {
     summary: 'Deploy the Anchors contract to the chain of a config, and register this log.',

@@ -1,28 +1,38 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readFileSync, readSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { EdgeError } from '../errors.ts';
+import { looksLikeBundle } from '../log/bundle.ts';
+import { parseVerifierKey } from '../log/checkpoint.ts';
 import { type Step, verifyReceipt } from '../verify.ts';
+import { verifyBundle } from '../verify-bundle.ts';
+import { verifyGap } from '../verify-gap.ts';
 import type { Command } from './index.ts';
 
 export const command: Command = {
-  usage: `verify RECEIPT --key VKEY [--entry FILE] [--rpc URL --anchors ADDRESS]
+  usage: `verify FILE --key VKEY [--entry FILE] [--rpc URL --anchors ADDRESS]
+       sejong-edge verify --gap BEFORE GAP AFTER --key VKEY [--rpc URL --anchors ADDRESS]
 
-  RECEIPT            a receipt in any format: json, tlog-proof, cose, calldata; - reads standard input
+  FILE               a receipt in any format (json, tlog-proof, cose, calldata), or a bundle of them (sejong-edge
+                     export); - reads a receipt from standard input
+  --gap              three receipts: of a gap entry, and of the device's entries before and after the gap; proves that
+                     there is no reading between them
   --key VKEY         the log's verifier key (origin+hash+base64, as /log/key gives it), or a file with it
   --entry FILE       the envelope, for a COSE receipt as devices get it, which has none in it
   --rpc URL          any node of the chain
   --anchors ADDRESS  the Anchors contract on it; it is also asked what the calldata of a receipt asks
 
-Says each step on a line of its own. Exit code 0 when all hold, 1 when one fails, naming it.`,
+Says each step on a line of its own; of a bundle each checkpoint, the first failure and the totals. Exit code 0 when all hold, 1 when one fails, naming it.`,
   run: async (args) => {
     const text = { type: 'string' } as const;
     const { values, positionals } = parseArgs({
       args,
-      options: { key: text, entry: text, rpc: text, anchors: text },
+      options: { key: text, entry: text, rpc: text, anchors: text, gap: { type: 'boolean', default: false } },
       allowPositionals: true,
     });
+    const { gap } = values;
     const [path] = positionals;
-    if (path === undefined || positionals.length > 1) throw new EdgeError('USAGE', 'verify needs one RECEIPT');
+    if (path === undefined || positionals.length !== (gap ? 3 : 1))
+      throw new EdgeError('USAGE', gap ? 'verify --gap needs BEFORE, GAP and AFTER' : 'verify needs one FILE');
     if (values.key === undefined) throw new EdgeError('USAGE', 'verify needs --key VKEY');
     if ((values.rpc === undefined) !== (values.anchors === undefined))
       throw new EdgeError('USAGE', '--rpc and --anchors go together');
@@ -34,17 +44,43 @@ Says each step on a line of its own. Exit code 0 when all hold, 1 when one fails
         : undefined;
     const say = ({ ok, name, detail }: Step): void =>
       console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(21)} ${detail}`);
-    const failed = await verifyReceipt(
-      read(path),
-      values.key.includes('+') ? values.key : read(values.key).toString('utf8'),
-      chain,
-      say,
-      values.entry === undefined ? undefined : read(values.entry),
-    );
-    console.log(failed === undefined ? 'The receipt holds.' : `The receipt does NOT hold: ${failed}.`);
+    const key = values.key.includes('+') ? values.key : read(values.key).toString('utf8');
+    if (!gap && isBundle(path)) {
+      const { failed, entries, checkpoints } = await verifyBundle(createReadStream(path), key, chain, say);
+      console.log(
+        failed === undefined
+          ? `The bundle holds: ${entries} entries under ${checkpoints} checkpoints.`
+          : `The bundle does NOT hold: ${failed}, after ${entries} entries that do.`,
+      );
+      return failed === undefined ? 0 : 1;
+    }
+    const entry = values.entry === undefined ? undefined : read(values.entry);
+    const receipts = positionals.map(read);
+    let failed: string | undefined;
+    for (const receipt of receipts) failed ??= await verifyReceipt(receipt, key, chain, say, entry);
+    if (gap) failed ??= verifyGap(receipts as [Buffer, Buffer, Buffer], parseVerifierKey(key).name, say);
+    const what = gap
+      ? ['The proof holds.', 'The proof does NOT hold']
+      : ['The receipt holds.', 'The receipt does NOT hold'];
+    console.log(failed === undefined ? what[0] : `${what[1]}: ${failed}.`);
     return failed === undefined ? 0 : 1;
   },
 };
+
+function isBundle(path: string): boolean {
+  if (path === '-') return false;
+  const start = Buffer.alloc(64);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return looksLikeBundle(start.toString('utf8', 0, readSync(file, start)));
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw new EdgeError('USAGE', `cannot read ${path}: ${(error as Error).message}`);
+  }
+}
 
 function read(path: string): Buffer {
   try {

@@ -142,6 +142,7 @@ export class Epoch {
       for (const { idx, device, envelope, receivedMs, clockSynced } of old.entries(from)) {
         lost += idx - expected;
         expected = idx + 1;
+        if (envelope.length === 0) continue; // pruned: a checkpoint that was anchored covers it
         const bytes = new Uint8Array(envelope);
         const source = { did: issuerOf(bytes) ?? dids.get(device) ?? '', topic: `carried over from ${basename(path)}` };
         const stamp = { receivedMs, monoMs: Math.floor(performance.now()), clockSynced: clockSynced === 1 };

@@ -46,6 +46,8 @@ export type EpochOptions = {
   key: Omit<LogKey, 'origin'>;
   /** What the chain holds under an origin; undefined where it does not say. */
   chainHead: (origin: string) => Promise<Head | undefined>;
+  /** That the database may grow to; 0 for no limit. */
+  maxBytes: number;
   warn: (line: string) => void;
 };
 
@@ -89,7 +91,7 @@ async function openHere(
   if (!existsSync(path) && origin !== '' && !next) return { reason: 'damaged', detail: `${path}: the file is gone` };
   let store: Store;
   try {
-    store = await Store.open(path, lock, next?.boot);
+    store = await Store.open(path, { held: lock, leastBoot: next?.boot ?? 1, maxBytes: o.maxBytes });
   } catch (error) {
     return damage(error);
   }

@@ -11,16 +11,21 @@
  */
 import { hash, type KeyObject } from 'node:crypto';
 import { EdgeError, type ErrorCode } from '../errors.ts';
+import { gapRecords, parseGap } from '../log/gap.ts';
 import type { Log, NewEntry } from '../log/log.ts';
-import type { CounterState } from '../store/counters.ts';
+import { leafHash } from '../log/merkle.ts';
+import type { CounterState, Range } from '../store/counters.ts';
 import { type Device, type Devices, saveCounter } from '../store/devices.ts';
+import type { Disk } from '../store/disk.ts';
 import type { Entries } from '../store/entries.ts';
+import { type Gaps, saveGap } from '../store/gaps.ts';
 import { type Quarantine, type Refused, saveRefused } from '../store/quarantine.ts';
 import type { SqlStatement } from '../store/store.ts';
 import { decodeDid } from '../wire/did.ts';
-import { decodeEnvelope, type Envelope } from '../wire/envelope.ts';
+import { decodeEnvelope, type Envelope, encodeEnvelope } from '../wire/envelope.ts';
+import type { SenmlRecord } from '../wire/senml.ts';
 import type { Stamp } from './clock.ts';
-import { checkProfile } from './profiles.ts';
+import { checkProfile, GATEWAY_KIND } from './profiles.ts';
 import { verifyInPool, verifyKey } from './verify.ts';
 
 /** Where an envelope came from: the DID that the connection or bus has proven, and a topic or port to show. */
@@ -30,17 +35,40 @@ export type Outcome =
   | { kind: 'accepted' | 'known'; index: number }
   | { kind: 'quarantined'; code: ErrorCode; detail: string; epoch: number | null; seq: number | null };
 
+/** How the gateway itself speaks in its log. `boot` is this run's number: the epoch of its counter. */
+export type Voice = { did: string; boot: number; sign: (signed: Uint8Array) => Uint8Array };
+
+/**
+ * What {@link Accept.act} hands to a work of the gateway's own: the state in which its group will be written, and ways
+ * to add to that group.
+ */
+export type Own = {
+  /** An entry in the gateway's own name; answers the index that it will have. */
+  say: (records: readonly SenmlRecord[]) => number;
+  counterOf: (device: Device) => CounterState;
+  /** An open gap becomes a lost one, and an entry says so. @throws EdgeError GAP_NOT_OPEN */
+  declareLost: (device: Device, range: Range) => number;
+  also: (statements: readonly SqlStatement[]) => void;
+};
+
 export type AcceptOptions = {
   log: Log;
   entries: Entries;
   devices: Devices;
   quarantine: Quarantine;
+  gaps: Gaps;
+  voice: Voice;
+  disk: Pick<Disk, 'room' | 'give'>;
   now: () => Stamp;
   /** Bytes that may wait for their signature check or for the disk; beyond it callers wait. */
   maxPendingBytes: number;
   /** Envelopes of one device, and of all, that may lie in quarantine; beyond it they are not acknowledged. */
   maxQuarantinePerDevice: number;
   maxQuarantine: number;
+  /** Something that a person should know, said once when it begins and once when it is over. */
+  alarm: (line: string) => void;
+  /** The disk had no room for something. */
+  onDiskFull: () => void;
 };
 
 type Job = {
@@ -52,10 +80,14 @@ type Job = {
   refusal?: EdgeError;
   /** It was acknowledged in an earlier log: its counter is taken, and who may speak now is no matter. */
   carried?: true;
+  own?: (own: Own) => void;
   settled: boolean;
   resolve: (outcome: Outcome) => void;
   reject: (error: unknown) => void;
 };
+
+/** What a row, its indexes and its leaf hash take besides the bytes, and a share for pages that are not full. */
+const costOf = (bytes: Uint8Array): number => Math.ceil(bytes.length * 1.25) + 250;
 
 /** Entries in one transaction: bounds the memory of a group, and how long one may take. */
 const MAX_BATCH = 2048;
@@ -69,10 +101,17 @@ export class Accept {
   #waiting: (() => void)[] = [];
   #committing = false;
   readonly #keys = new WeakMap<Device, KeyObject>();
-  /** Counts since start, for metrics. */
   /** Whether the store refused the last group: true from the first failure until a group is on disk again. */
   failing = false;
-  readonly counts = { accepted: 0, known: 0, quarantined: new Map<ErrorCode, number>(), failed: 0 };
+  /** Counts since start, for metrics. */
+  readonly counts = {
+    accepted: 0,
+    known: 0,
+    quarantined: new Map<ErrorCode, number>(),
+    failed: 0,
+    refusedForDisk: 0,
+    declaredLost: 0,
+  };
 
   constructor(options: AcceptOptions) {
     this.#o = options;
@@ -106,6 +145,28 @@ export class Accept {
       job.refusal = refusal;
       this.#settle(job);
     });
+  }
+
+  /**
+   * A work of the gateway's own, in its turn among the envelopes: what it adds is on disk together, or nothing of it.
+   * It may run only once, reads what it needs then and there, and throws before it adds anything or not at all.
+   * @throws what it throws; EdgeError STORE_UNAVAILABLE
+   */
+  async act(work: (own: Own) => void): Promise<void> {
+    const nothing = new Uint8Array(0);
+    await this.#enter(nothing, { did: this.#o.voice.did, topic: 'own' }, (job) => {
+      job.own = work;
+      this.#settle(job);
+    });
+  }
+
+  /** An entry in the gateway's own name. @throws EdgeError STORE_UNAVAILABLE */
+  async say(records: readonly SenmlRecord[]): Promise<Outcome> {
+    let index = 0;
+    await this.act((own) => {
+      index = own.say(records);
+    });
+    return { kind: 'accepted', index };
   }
 
   async #enter(bytes: Uint8Array, source: Source, begin: (job: Job) => void): Promise<Outcome> {
@@ -173,20 +234,24 @@ export class Accept {
     try {
       const plan = new Plan(this.#o, group);
       const first = await this.#o.log.append(plan.entries, plan.statements);
-      this.failing = false;
+      if (plan.statements.length > 0) this.#fail(undefined);
       plan.keep();
+      this.counts.accepted += plan.said;
+      this.counts.declaredLost += plan.declaredLost;
       for (const [job, outcome] of plan.outcomes(first)) {
-        this.#tally(outcome);
+        if (!job.own) this.#tally(outcome);
         job.resolve(outcome);
       }
-      for (const [job, error] of plan.refusedWithoutRoom) job.reject(error);
+      for (const [job, error] of plan.rejected) job.reject(error);
+      this.counts.refusedForDisk += plan.refusedForDisk;
+      if (plan.refusedForDisk > 0) this.#o.onDiskFull();
     } catch (error) {
-      this.failing = true;
       this.counts.failed += group.length;
       const failure =
         error instanceof EdgeError
           ? error
           : new EdgeError('STORE_UNAVAILABLE', (error as Error).message, { cause: error });
+      this.#fail(failure);
       for (const job of group) job.reject(failure);
     }
     this.#writing = 0;
@@ -194,6 +259,12 @@ export class Accept {
     for (const wake of this.#waiting.splice(0)) wake();
     this.#committing = false;
     this.#pump();
+  }
+
+  #fail(failure: EdgeError | undefined): void {
+    if (this.failing === (failure !== undefined)) return;
+    this.failing = failure !== undefined;
+    this.#o.alarm(failure ? `store: ${failure.line}` : 'store: it takes readings again');
   }
 
   #tally(outcome: Outcome): void {
@@ -208,12 +279,22 @@ export class Accept {
   }
 }
 
+/** Of a pruned entry the leaf hash is left, and that is enough to know its bytes again. */
+const isSame = (held: { envelope: Uint8Array; leaf?: Uint8Array | null }, bytes: Uint8Array): boolean =>
+  held.leaf ? Buffer.compare(held.leaf, leafHash(bytes)) === 0 : Buffer.compare(held.envelope, bytes) === 0;
+
 /** What one group will do to the store, worked out on copies; nothing here is kept unless the disk took it. */
 class Plan {
   readonly #o: AcceptOptions;
   readonly entries: NewEntry[] = [];
   readonly statements: SqlStatement[] = [];
-  readonly refusedWithoutRoom: [Job, EdgeError][] = [];
+  /** Jobs of which nothing will be on disk. */
+  readonly rejected: [Job, unknown][] = [];
+  refusedForDisk = 0;
+  /** Entries in the gateway's own name, and those of them that declare a gap lost. */
+  said = 0;
+  declaredLost = 0;
+  #room: number;
   readonly #counters = new Map<Device, CounterState>();
   /** Counters that this very group uses: key device/epoch/seq, value the position in `entries`. */
   readonly #taken = new Map<string, number>();
@@ -223,8 +304,10 @@ class Plan {
 
   constructor(options: AcceptOptions, group: readonly Job[]) {
     this.#o = options;
+    this.#room = options.disk.room;
     for (const job of group) {
-      if (!job.refusal) this.#count(job);
+      if (job.own) this.#own(job, job.own);
+      else if (!job.refusal) this.#count(job);
       if (job.refusal) this.#refuse(job, job.refusal);
     }
     for (const [device, counter] of this.#counters) this.statements.push(saveCounter(device.id, counter));
@@ -234,7 +317,7 @@ class Plan {
     const { device, envelope, bytes, stamp } = job as Job & { device: Device; envelope: Envelope };
     const { epoch, seq } = envelope;
     const place = this.entries.length;
-    const counter = this.#counters.get(device) ?? device.counter;
+    const counter = this.#counterOf(device);
     const idx = this.#o.log.size + place;
     const next =
       counter.take(epoch, seq, idx, stamp.receivedMs) ??
@@ -251,10 +334,91 @@ class Plan {
       job.refusal = error as EdgeError;
       return;
     }
-    this.#counters.set(device, next);
+    // What was acknowledged in an earlier log has its place in the reserve.
+    if (!job.carried && !this.#fits(job)) return;
     this.#taken.set(`${device.id}/${epoch}/${seq}`, place);
     this.entries.push({ envelope: bytes, device: device.id, epoch, seq, ...stamp });
     this.#results.push([job, (first) => ({ kind: 'accepted', index: first + place })]);
+    this.#move(device, next, stamp);
+    if (job.carried && device.kind === GATEWAY_KIND) this.#remember(envelope, idx);
+  }
+
+  /** A gap entry of an earlier log speaks in this one, too. */
+  #remember(envelope: Envelope, idx: number): void {
+    const gap = parseGap(envelope);
+    const device = gap && this.#o.devices.get(gap.did);
+    if (gap && device) this.statements.push(saveGap(device.id, { ...gap, idx }));
+  }
+
+  #counterOf(device: Device): CounterState {
+    return this.#counters.get(device) ?? device.counter;
+  }
+
+  /** A device's new state; what it gave up is declared in the same transaction. */
+  #move(device: Device, next: CounterState, stamp: Stamp): void {
+    this.#counters.set(device, next);
+    if (next.givenUp) this.#declare(device, next.givenUp, stamp);
+  }
+
+  #declare(device: Device, range: Range, stamp: Stamp): number {
+    const idx = this.#say(gapRecords({ did: device.did, ...range, reason: 'lost' }), stamp);
+    this.statements.push(saveGap(device.id, { ...range, reason: 'lost', idx }));
+    this.declaredLost++;
+    return idx;
+  }
+
+  /** The counter is given here, where it is written: one that failed leaves no gap of our own. */
+  #say(records: readonly SenmlRecord[], stamp: Stamp): number {
+    const { did, boot, sign } = this.#o.voice;
+    const self = this.#o.devices.get(did);
+    if (!self) throw new EdgeError('DEVICE_UNKNOWN', did);
+    const index = this.#o.log.size + this.entries.length;
+    const counter = this.#counterOf(self);
+    const seq = counter.epoch === boot ? counter.seq + 1 : 0;
+    const next = counter.take(boot, seq, index, stamp.receivedMs);
+    if (!next) throw new EdgeError('REPLAY', `boot ${boot} of the gateway is below ${counter.epoch}`);
+    const claims = { iss: did, sub: self.sub, iat: Math.floor(stamp.receivedMs / 1000), epoch: boot, seq };
+    this.entries.push({ envelope: encodeEnvelope(claims, records, sign), device: self.id, epoch: boot, seq, ...stamp });
+    this.#counters.set(self, next);
+    this.said++;
+    return index;
+  }
+
+  #own(job: Job, work: (own: Own) => void): void {
+    try {
+      work({
+        say: (records) => this.#say(records, job.stamp),
+        counterOf: (device) => this.#counterOf(device),
+        declareLost: (device, range) => {
+          const next = this.#counterOf(device).close(range);
+          const { epoch, first, last } = range;
+          if (!next) throw new EdgeError('GAP_NOT_OPEN', `${epoch}/${first} to ${epoch}/${last} of ${device.did}`);
+          this.#move(device, next, job.stamp);
+          return this.#declare(device, range, job.stamp);
+        },
+        also: (statements) => this.statements.push(...statements),
+      });
+      this.#results.push([job, (first) => ({ kind: 'accepted', index: first })]);
+    } catch (error) {
+      this.rejected.push([job, error]);
+    }
+  }
+
+  /** Whether the disk has room for it above the reserve; if not, it and all that comes after it must wait. */
+  #fits(job: Job): boolean {
+    const cost = costOf(job.bytes);
+    if (cost <= this.#room) {
+      this.#room -= cost;
+      this.#o.disk.give(cost);
+      return true;
+    }
+    this.#room = 0;
+    this.refusedForDisk++;
+    this.rejected.push([
+      job,
+      new EdgeError('DISK_RESERVE', `${job.bytes.length} bytes of ${job.source.did} had no room above the reserve`),
+    ]);
+    return false;
   }
 
   #isHere(device: Device, epoch: number, seq: number): boolean {
@@ -269,8 +433,15 @@ class Plan {
     const { epoch, seq } = envelope;
     const place = this.#taken.get(`${device.id}/${epoch}/${seq}`);
     const held = place === undefined ? this.#o.entries.byCounter(device.id, epoch, seq) : this.entries[place];
-    if (!held) job.refusal = new EdgeError('REPLAY', `cti ${epoch}/${seq} is below ${counter.epoch}/${counter.seq}`);
-    else if (Buffer.compare(held.envelope, bytes) !== 0)
+    if (!held) {
+      const lost = this.#o.gaps.lostAt(device.id, epoch, seq);
+      job.refusal = new EdgeError(
+        'REPLAY',
+        lost
+          ? `cti ${epoch}/${seq} was declared lost at entry ${lost.idx}`
+          : `cti ${epoch}/${seq} is below ${counter.epoch}/${counter.seq}`,
+      );
+    } else if (!isSame(held, bytes))
       job.refusal = new EdgeError('EQUIVOCATION', `cti ${epoch}/${seq} is in the log with other bytes`);
     else if ('idx' in held) this.#results.push([job, () => ({ kind: 'known', index: held.idx })]);
     else this.#results.push([job, (first) => ({ kind: 'known', index: first + (place as number) })]);
@@ -287,12 +458,14 @@ class Plan {
         quarantine.heldBy(did) + mine >= maxQuarantinePerDevice ||
         quarantine.held + this.#newlyHeld.size >= maxQuarantine
       ) {
-        this.refusedWithoutRoom.push([
+        this.rejected.push([
           job,
           new EdgeError('QUARANTINE_FULL', `${quarantine.heldBy(did)} envelopes of ${did}, ${quarantine.held} in all`),
         ]);
         return;
       }
+      // What was acknowledged in an earlier log has its place in the reserve.
+      if (!job.carried && !this.#fits(job)) return;
       this.#newlyHeld.add(key);
       this.#newlyHeldBy.set(did, mine + 1);
     }

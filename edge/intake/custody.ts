@@ -10,7 +10,7 @@ import { equalBytes } from '../wire/bytes.ts';
 import { decodeEnvelope, encodeEnvelope } from '../wire/envelope.ts';
 import { encodePack, resolveLegacy, type SenmlRecord } from '../wire/senml.ts';
 import type { Accept, Outcome } from './accept.ts';
-import { checkProfile } from './profiles.ts';
+import { checkProfile, GATEWAY_KIND } from './profiles.ts';
 
 export type CustodianOptions = {
   accept: Accept;
@@ -69,13 +69,15 @@ export class Custodian {
 
   #lastIfSame(device: Device, records: readonly SenmlRecord[]): number | undefined {
     const last = this.#o.entries.get(device.counter.lastIdx);
-    if (!last || last.device !== device.id) return undefined;
+    // What was pruned is older than any resend.
+    if (!last || last.device !== device.id || last.leaf) return undefined;
     return equalBytes(decodeEnvelope(last.envelope).payload, encodePack(records)) ? last.idx : undefined;
   }
 
-  /** Sign records in the name of a device whose key the gateway holds, and accept them. */
+  /** Sign records in the name of a device whose key the gateway holds, or in its own name, and accept them. */
   submit(device: Device, topic: string, records: readonly SenmlRecord[]): Promise<Outcome> {
-    const { did, sub } = device;
+    const { did, sub, kind } = device;
+    if (kind === GATEWAY_KIND) return this.#o.accept.say(records);
     const privateKey = this.#keys.get(did) ?? this.#o.privateKeyOf(did);
     this.#keys.set(did, privateKey);
     const seq = this.#nextSeq.get(did) ?? 0;

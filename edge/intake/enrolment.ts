@@ -1,6 +1,7 @@
 /** How a device comes to be known: with its own key, or with one that the gateway makes and keeps for it. */
 import { randomBytes } from 'node:crypto';
 import { EdgeError } from '../errors.ts';
+import { GATEWAY_SUB } from '../log/gap.ts';
 import type { Device, Devices, NewDevice } from '../store/devices.ts';
 import { publicKeyFromDid } from '../wire/did.ts';
 import { hashSecret } from './login.ts';
@@ -26,6 +27,9 @@ export class Enrolment {
   async enrol({ did, ...rest }: Wanted): Promise<{ device: Device; secret?: string }> {
     if (!KINDS.includes(rest.kind))
       throw new EdgeError('REQUEST_INVALID', `kind ${rest.kind} is not one of ${KINDS.join(', ')}`);
+    // Who speaks of gaps must be the gateway, and an auditor tells it by its sub.
+    if (rest.sub.startsWith(GATEWAY_SUB))
+      throw new EdgeError('REQUEST_INVALID', `sub ${rest.sub} is kept for the gateway's own entries`);
     if (rest.custody === 'device') {
       if (did === undefined)
         throw new EdgeError('REQUEST_INVALID', 'custody device needs the did of the key that the device holds');

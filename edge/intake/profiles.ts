@@ -1,20 +1,26 @@
-/** Device kinds: which register a kind bills. That one comes first in each pack, as an unsigned integer in Wh. */
+/**
+ * Device kinds: which register a kind bills. That one comes first in each pack, as an unsigned integer in Wh. And what
+ * a full disk may do to it: location-rate telemetry comes by the second and is worth less the older it is, so it is
+ * thinned; everything else is energy data, or as rare, and is refused before it is lost.
+ */
 import { EdgeError } from '../errors.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 
-type Profile = { billed?: string; says: string };
+type Profile = { billed?: string; rate?: 'location'; says: string };
 
 /** OBIS: 1-0:1.8.0 active energy import, 1-0:2.8.0 active energy export. Vehicles speak COVESA VSS paths. */
 export const PROFILES: Readonly<Record<string, Profile>> = {
   meter: { billed: '1-0:1.8.0', says: 'a consumption meter' },
   plant: { billed: '1-0:2.8.0', says: 'the meter of a generating plant' },
   inverter: { billed: '1-0:2.8.0', says: 'an inverter read over a bus' },
-  vehicle: { says: 'a vehicle' },
+  vehicle: { rate: 'location', says: 'a vehicle' },
   sensor: { says: 'anything that is not billed' },
 };
 
 /** What the gateway itself says in its log: its genesis entry. Not a kind that can be enrolled. */
 export const GATEWAY_KIND = 'gateway';
+
+export const mayThin = (kind: string): boolean => PROFILES[kind]?.rate === 'location';
 
 export const KINDS = Object.keys(PROFILES);
 

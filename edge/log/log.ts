@@ -40,6 +40,9 @@ export type StoredCheckpoint = {
   receipt: Uint8Array | null;
 };
 
+/** Where the store keeps the minimum index. */
+export const MINIMUM_INDEX = 'minimum-index';
+
 export const tileKey = (level: number, n: number): number => level * 2 ** 40 + n;
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 /** Full tiles kept in memory, 8 KiB each. */
@@ -148,7 +151,7 @@ export class Log {
         await this.#store.write({
           name: 'append',
           entries: this.#pack(first, entries),
-          statements: [...inserts, ...statements],
+          statements: [...statements, ...inserts],
         });
       } catch (error) {
         // A write that failed may have happened: what is on disk decides, never what we hoped for.
@@ -221,7 +224,15 @@ export class Log {
     return this.#tile(level, n).subarray(0, width === TILE_WIDTH ? TILE_BYTES : width * HASH_BYTES);
   }
 
-  /** An entry bundle as tlog-tiles serves it: uint16 length, envelope, and again. */
+  /** tlog-tiles, Pruning: from here on every entry is served. Below it, those are that were not pruned. */
+  get minimumIndex(): number {
+    return Number(this.#store.meta(MINIMUM_INDEX) ?? 0);
+  }
+
+  /**
+   * An entry bundle as tlog-tiles serves it: uint16 length, envelope, and again.
+   * @throws EdgeError ENTRY_PRUNED where not all of its entries are there
+   */
   entryBundle(n: number, width: number): Uint8Array | undefined {
     const first = n * TILE_WIDTH;
     if (first + width > (this.#latest?.size ?? 0)) return undefined;
@@ -230,6 +241,8 @@ export class Log {
       first,
       first + width,
     );
+    if (rows.some(({ envelope }) => envelope.length === 0))
+      throw new EdgeError('ENTRY_PRUNED', `in bundle ${n}; the minimum index is ${this.minimumIndex}`);
     return Buffer.concat(
       rows.flatMap(({ envelope }) => [Buffer.from([envelope.length >> 8, envelope.length & 255]), envelope]),
     );

@@ -7,7 +7,10 @@
 /** Sequences `first` to `last`, both included, of one boot epoch. */
 export type Range = { epoch: number; first: number; last: number };
 
-/** Ranges kept per device; beyond it the oldest is given up, so that a device cannot grow the state for ever. */
+/**
+ * Ranges kept per device; beyond it the oldest is given up, so that a device cannot grow the state for ever. Whoever
+ * keeps the new state has to declare it lost (givenUp).
+ */
 export const MAX_GAPS = 64;
 
 type State = { epoch: number; seq: number; gaps: readonly Range[]; entries: number; lastIdx: number; lastMs: number };
@@ -19,13 +22,16 @@ export class CounterState implements State {
   readonly entries: number;
   readonly lastIdx: number;
   readonly lastMs: number;
+  /** What the step that made this state gave up beyond the cap. */
+  readonly givenUp: Range | undefined;
 
   static readonly fresh = new CounterState({ epoch: -1, seq: -1, gaps: [], entries: 0, lastIdx: -1, lastMs: 0 });
 
   constructor(state: State) {
     this.epoch = state.epoch;
     this.seq = state.seq;
-    this.gaps = state.gaps;
+    this.gaps = state.gaps.slice(-MAX_GAPS);
+    this.givenUp = state.gaps.length > MAX_GAPS ? state.gaps[0] : undefined; // one step makes one more at most
     this.entries = state.entries;
     this.lastIdx = state.lastIdx;
     this.lastMs = state.lastMs;
@@ -52,10 +58,15 @@ export class CounterState implements State {
     const at = this.gaps.findIndex((g) => g.epoch === epoch && g.first <= seq && seq <= g.last);
     const gap = this.gaps[at];
     if (!gap) return undefined;
-    const rest: Range[] = [];
-    if (gap.first < seq) rest.push({ epoch, first: gap.first, last: seq - 1 });
-    if (seq < gap.last) rest.push({ epoch, first: seq + 1, last: gap.last });
-    return new CounterState({ ...next, gaps: cap([...this.gaps.slice(0, at), ...rest, ...this.gaps.slice(at + 1)]) });
+    return new CounterState({ ...next, gaps: this.#without(at, gap, seq, seq) });
+  }
+
+  /** The state after the range was declared lost, or undefined where it is not open from end to end. */
+  close({ epoch, first, last }: Range): CounterState | undefined {
+    const at = this.gaps.findIndex((g) => g.epoch === epoch && g.first <= first && last <= g.last);
+    const gap = this.gaps[at];
+    if (!gap || first > last) return undefined;
+    return new CounterState({ ...this, gaps: this.#without(at, gap, first, last) });
   }
 
   /** The state after an entry of an earlier log came into this one: its counter was taken there. */
@@ -64,8 +75,13 @@ export class CounterState implements State {
   }
 
   #with(gap: Range): readonly Range[] {
-    return cap([...this.gaps, gap]);
+    return [...this.gaps, gap];
+  }
+
+  #without(at: number, gap: Range, first: number, last: number): readonly Range[] {
+    const rest: Range[] = [];
+    if (gap.first < first) rest.push({ ...gap, last: first - 1 });
+    if (last < gap.last) rest.push({ ...gap, first: last + 1 });
+    return [...this.gaps.slice(0, at), ...rest, ...this.gaps.slice(at + 1)];
   }
 }
-
-const cap = (gaps: readonly Range[]): readonly Range[] => (gaps.length > MAX_GAPS ? gaps.slice(-MAX_GAPS) : gaps);

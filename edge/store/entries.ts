@@ -10,11 +10,17 @@ export type EntryRow = {
   monoMs: number;
   boot: number;
   clockSynced: 0 | 1;
+  /** Empty where the entry was pruned. */
   envelope: Uint8Array;
+  /** The leaf hash of a pruned entry: all that is left of its bytes. Null while they are there. */
+  leaf: Uint8Array | null;
 };
 
+/** A level-0 tile's key is its number; only entries of full tiles are ever pruned. */
+const LEAF = `CASE WHEN length(envelope) = 0
+  THEN (SELECT substr(hashes, 1 + 32 * (idx % 256), 32) FROM tiles WHERE key = idx / 256) END AS leaf`;
 const COLUMNS = `idx, device, epoch, seq, received_ms AS receivedMs, mono_ms AS monoMs, boot,
-  clock_synced AS clockSynced, envelope`;
+  clock_synced AS clockSynced, envelope, ${LEAF}`;
 
 export class Entries {
   readonly #store: Store;
@@ -27,9 +33,9 @@ export class Entries {
     return this.#store.get<EntryRow>(`SELECT ${COLUMNS} FROM entries WHERE idx = ?`, idx);
   }
 
-  byCounter(device: number, epoch: number, seq: number): { idx: number; envelope: Uint8Array } | undefined {
+  byCounter(device: number, epoch: number, seq: number): Pick<EntryRow, 'idx' | 'envelope' | 'leaf'> | undefined {
     return this.#store.get(
-      'SELECT idx, envelope FROM entries WHERE device = ? AND epoch = ? AND seq = ?',
+      `SELECT idx, envelope, ${LEAF} FROM entries WHERE device = ? AND epoch = ? AND seq = ?`,
       device,
       epoch,
       seq,

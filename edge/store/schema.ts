@@ -112,5 +112,19 @@ ALTER TABLE transactions ADD COLUMN signature TEXT;
 /** Anchors of the log before this one that were on their way when it ended; NULL where the log is this one. */
 const ORIGIN_OF_TRANSACTIONS = 'ALTER TABLE transactions ADD COLUMN origin TEXT;';
 
-export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS, ORIGIN_OF_TRANSACTIONS];
+const RETENTION = `
+-- Ranges of counters of a device that an entry of the gateway's own (idx) speaks of: declared lost, or with their
+-- payloads thinned. A pruned entry keeps its row, its counter and its leaf hash (in its tile); its envelope is x''.
+CREATE TABLE gaps (
+  device INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  idx INTEGER NOT NULL,
+  PRIMARY KEY (device, epoch, first, idx)
+) STRICT, WITHOUT ROWID;
+`;
+
+export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS, ORIGIN_OF_TRANSACTIONS, RETENTION];
 export const SCHEMA_VERSION = MIGRATIONS.length;

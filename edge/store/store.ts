@@ -24,9 +24,9 @@ const unavailable = (path: string, error: unknown): EdgeError =>
 
 export class Store {
   readonly path: string;
-  readonly #lock: StoreLock;
+  readonly #lock: StoreLock | undefined;
   readonly #reader: Database.Database;
-  readonly #writer: Writer;
+  readonly #writer: Writer | undefined;
   readonly #prepared = new Map<string, Database.Statement>();
   /** Resolves when the writer thread has died, or damage was met: the gateway had better start anew. */
   readonly lost: Promise<EdgeError>;
@@ -37,7 +37,7 @@ export class Store {
   /** Damage was met: the next open must read the file through, however this run ends. */
   #suspect = false;
 
-  private constructor(path: string, lock: StoreLock, reader: Database.Database, writer: Writer, boot: number) {
+  private constructor(path: string, reader: Database.Database, boot: number, lock?: StoreLock, writer?: Writer) {
     this.path = path;
     this.#lock = lock;
     this.#reader = reader;
@@ -46,7 +46,7 @@ export class Store {
     const { promise, resolve } = Promise.withResolvers<EdgeError>();
     this.lost = promise;
     this.#harmed = resolve;
-    writer.onLost = (error) => resolve(new EdgeError('STORE_UNAVAILABLE', `${path}: ${error.message}`));
+    if (writer) writer.onLost = (error) => resolve(new EdgeError('STORE_UNAVAILABLE', `${path}: ${error.message}`));
   }
 
   /**
@@ -68,32 +68,47 @@ export class Store {
    * @param path of the database file; its folder is made if need be
    * @param held the lock, where the caller has it already: it is the store's if this succeeds
    * @param leastBoot the number of this run at least
+   * @param maxBytes that the file may grow to; 0 for no limit
    * @throws EdgeError DATA_IN_USE, STORE_DAMAGED (the file is left as it is), STORE_OTHER_LOG, STORE_UNAVAILABLE
    */
-  static async open(path: string, held?: StoreLock, leastBoot = 1): Promise<Store> {
+  static async open(
+    path: string,
+    { held, leastBoot = 1, maxBytes = 0 }: { held?: StoreLock; leastBoot?: number; maxBytes?: number } = {},
+  ): Promise<Store> {
     const closers: (() => unknown)[] = [];
     try {
       const lock = held ?? Store.lock(path);
       if (!held) closers.push(() => lock.release());
       const flaw = findFlaw(path);
       if (flaw !== undefined) throw new EdgeError('STORE_DAMAGED', `${path}: ${flaw}`);
-      const writer = await Writer.open(path);
+      const writer = await Writer.open(path, maxBytes);
       closers.push(() => writer.close());
       const reader = new Database(path, { readonly: true });
       closers.push(() => reader.close());
-      const version = reader.pragma('user_version', { simple: true });
-      if (version !== SCHEMA_VERSION)
-        throw new EdgeError(
-          'STORE_OTHER_LOG',
-          `${path} has data format ${version}, this program knows ${SCHEMA_VERSION}`,
-        );
+      checkVersion(path, reader);
       const read = reader.prepare<[], { value: string }>("SELECT value FROM meta WHERE key = 'boot'");
       const boot = Math.max(Number(read.get()?.value ?? 0) + 1, leastBoot);
       await writer.write({ statements: [setMeta('boot', String(boot)), setMeta('clean', '0')] });
-      return new Store(path, lock, reader, writer, boot);
+      return new Store(path, reader, boot, lock, writer);
     } catch (error) {
       for (const close of closers.reverse()) await close();
       throw unavailable(path, error);
+    }
+  }
+
+  /**
+   * For reading alone, beside a gateway that may run.
+   * @throws EdgeError DATA_UNUSABLE, STORE_OTHER_LOG
+   */
+  static read(path: string): Store {
+    if (!existsSync(path)) throw new EdgeError('DATA_UNUSABLE', `there is no ${path}`);
+    const reader = new Database(path, { readonly: true });
+    try {
+      checkVersion(path, reader);
+      return new Store(path, reader, 0);
+    } catch (error) {
+      reader.close();
+      throw error;
     }
   }
 
@@ -123,6 +138,18 @@ export class Store {
     return error;
   }
 
+  /** All that `work` reads is of one moment, whatever is written meanwhile. */
+  snapshot<T>(work: () => T): T {
+    return this.#reader.transaction(work)();
+  }
+
+  /** How large the file is by its own account, and what of it is free for new pages, in bytes. */
+  get pages(): { bytes: number; freeBytes: number } {
+    const pragma = (name: string): number => this.get<Record<string, number>>(`PRAGMA ${name}`)?.[name] ?? 0;
+    const size = pragma('page_size');
+    return { bytes: pragma('page_count') * size, freeBytes: pragma('freelist_count') * size };
+  }
+
   #statement(sql: string): Database.Statement {
     let found = this.#prepared.get(sql);
     if (!found) {
@@ -133,6 +160,7 @@ export class Store {
   }
 
   async write(job: WriteJob): Promise<void> {
+    if (!this.#writer) throw new EdgeError('STORE_UNAVAILABLE', `${this.path} is read only`);
     try {
       await this.#writer.write(job);
     } catch (error) {
@@ -148,18 +176,19 @@ export class Store {
 
   /** For metrics. */
   get commits(): { count: number; lastMs: number } {
-    return { count: this.#writer.commits, lastMs: this.#writer.lastCommitMs };
+    return { count: this.#writer?.commits ?? 0, lastMs: this.#writer?.lastCommitMs ?? 0 };
   }
 
   /** Closes it as no clean stop does, with the lock still held: for whoever sets the file aside. */
   async leave(): Promise<StoreLock> {
     this.#reader.close();
-    await this.#writer.close();
-    return this.#lock;
+    await this.#writer?.close();
+    return this.#lock ?? { release: () => undefined };
   }
 
   async close(): Promise<void> {
-    if (!this.#suspect) await this.write({ statements: [setMeta('clean', '1')] }).catch(() => undefined);
+    if (this.#writer && !this.#suspect)
+      await this.write({ statements: [setMeta('clean', '1')] }).catch(() => undefined);
     (await this.leave()).release();
   }
 }
@@ -168,6 +197,13 @@ export const setMeta = (key: string, value: string) => ({
   sql: 'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
   params: [key, value],
 });
+
+/** @throws EdgeError STORE_OTHER_LOG */
+function checkVersion(path: string, reader: Database.Database): void {
+  const version = reader.pragma('user_version', { simple: true });
+  if (version !== SCHEMA_VERSION)
+    throw new EdgeError('STORE_OTHER_LOG', `${path} has data format ${version}, this program knows ${SCHEMA_VERSION}`);
+}
 
 /** A lock that the kernel drops when the process dies, however it dies: an open transaction on a file of its own. */
 function takeLock(path: string): Database.Database {

@@ -11,13 +11,19 @@ import type { EntryBatch, WriteJob, WriterReply, WriterRequest } from './writer.
 const INSERT_ENTRY = `INSERT INTO entries
   (idx, device, epoch, seq, received_ms, mono_ms, boot, clock_synced, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
-const { path } = workerData as { path: string };
+const { path, maxBytes } = workerData as { path: string; maxBytes: number };
 const db = new Database(path);
 db.pragma('journal_mode = WAL');
 // A reopened WAL database reports NORMAL: without FULL the last commits before a power cut may be gone.
 db.pragma('synchronous = FULL');
 db.pragma('foreign_keys = ON');
 migrate(db.pragma('user_version', { simple: true }) as number);
+// A file that is larger already stays as it is, and grows no more.
+if (maxBytes > 0)
+  db.pragma(`max_page_count = ${Math.floor(maxBytes / (db.pragma('page_size', { simple: true }) as number))}`);
+// Where rows lie while prune.ts moves them together; in memory, so that a full disk cannot keep them from it.
+db.pragma('temp_store = MEMORY');
+db.exec('CREATE TEMP TABLE moving AS SELECT * FROM entries WHERE 0');
 
 /** All steps that are missing, in one transaction: a power cut leaves the old format or the new one. */
 function migrate(from: number): void {
@@ -60,9 +66,10 @@ function insertEntries(batch: EntryBatch): void {
   }
 }
 
+/** Statements first: where the file may not grow, what they take away makes room for the entry that speaks of it. */
 function run(job: WriteJob): void {
-  if (job.entries) insertEntries(job.entries);
   for (const { sql, params } of job.statements) statement(sql).run(...params);
+  if (job.entries) insertEntries(job.entries);
 }
 
 /** BEGIN, run, COMMIT; anything thrown rolls back. */
@@ -76,7 +83,20 @@ function commit(jobs: readonly WriteJob[]): void {
     for (const { name = 'write' } of jobs) faultPoint(`${name}.after`);
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
+    if ((error as { code?: string }).code === 'SQLITE_FULL') giveBackWal();
     throw error;
+  }
+}
+
+/**
+ * Only a commit that succeeds moves the write-ahead log into the file by itself. On a full disk none may: then its own
+ * room is what the next commit lacks.
+ */
+function giveBackWal(): void {
+  try {
+    db.pragma('wal_checkpoint(TRUNCATE)');
+  } catch {
+    // There is no room for that either; the disk must get some from elsewhere.
   }
 }
 

@@ -41,9 +41,9 @@ export class Writer {
     this.#worker = worker;
   }
 
-  /** @throws EdgeError STORE_UNAVAILABLE */
-  static async open(path: string): Promise<Writer> {
-    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: { path } });
+  /** @param maxBytes of the database file; 0 for no limit. @throws EdgeError STORE_UNAVAILABLE */
+  static async open(path: string, maxBytes = 0): Promise<Writer> {
+    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: { path, maxBytes } });
     try {
       await once(worker, 'message');
     } catch (error) {

@@ -31,6 +31,7 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /metrics': 'open',
   'GET /log/checkpoint': 'open',
   'GET /log/key': 'open',
+  'GET /log/minimum-index': 'open',
   'GET /log/tile/{*}': 'open',
   'GET /entries': 'viewer',
   'GET /entries/{index}': 'viewer',
@@ -38,6 +39,7 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /devices': 'viewer',
   'GET /devices/{did}': 'viewer',
   'POST /devices': 'operator',
+  'POST /devices/{did}/gaps': 'operator',
   'POST /devices/{did}/suspend': 'operator',
   'POST /devices/{did}/resume': 'operator',
   'POST /devices/{did}/revoke': 'operator',
@@ -344,7 +346,7 @@ describe('the OpenAPI document', () => {
     expect(document.openapi).toMatch(/^3\.1\.\d+$/);
     expect(document.info).toMatchObject({ title: 'Sejong Edge', version: 'test' });
     for (const [path, operations] of Object.entries(document.paths)) {
-      expect(path).toMatch(/^\/[a-z/{}*]*$/);
+      expect(path).toMatch(/^\/[a-z/{}*-]*$/);
       for (const [method, operation] of Object.entries(operations)) {
         const what = `${method} ${path}`;
         expect(operation.summary, what).toMatch(/^[A-Z].{5,}[^.]$/);

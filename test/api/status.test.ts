@@ -142,6 +142,7 @@ describe('/health', () => {
       uptimeSeconds: expect.any(Number),
       parts: {
         store: { ok: true, detail: expect.any(String) },
+        disk: { ok: true, detail: expect.any(String) },
         log: { ok: true, detail: expect.any(String) },
         mqtt: { ok: true, detail: expect.any(String) },
         quarantine: { ok: true, detail: expect.any(String) },

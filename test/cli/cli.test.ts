@@ -10,7 +10,19 @@ import { connectMqtt, TestDevice } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { wholeTruth } from '../support/whole-truth.ts';
 
-const COMMANDS = ['demo', 'run', 'init', 'check-config', 'enroll', 'token', 'verify', 'fraud', 'deploy'];
+const COMMANDS = [
+  'demo',
+  'run',
+  'init',
+  'check-config',
+  'enroll',
+  'token',
+  'verify',
+  'fraud',
+  'salvage',
+  'export',
+  'deploy',
+];
 
 function writeConfig(folder: string, extra = ''): string {
   const path = join(folder, 'edge.yaml');

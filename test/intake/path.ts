@@ -9,6 +9,7 @@ import { GATEWAY_KIND } from '../../edge/intake/profiles.ts';
 import { Log } from '../../edge/log/log.ts';
 import { type Custody, type Device, Devices } from '../../edge/store/devices.ts';
 import { Entries } from '../../edge/store/entries.ts';
+import { Gaps } from '../../edge/store/gaps.ts';
 import { Quarantine, type QuarantineRow } from '../../edge/store/quarantine.ts';
 import { Store, setMeta } from '../../edge/store/store.ts';
 import { keyPair } from '../../edge/tokens.ts';
@@ -79,6 +80,7 @@ export class Path {
     this.store = store;
     this.log = log;
     this.#heldKeys = keys;
+    const gateway = new Meter('gateway');
     this.entries = new Entries(store);
     this.devices = new Devices(store);
     this.devices.start();
@@ -89,6 +91,15 @@ export class Path {
       entries: this.entries,
       devices: this.devices,
       quarantine: this.quarantine,
+      gaps: new Gaps(store),
+      voice: {
+        did: gateway.did,
+        boot: store.boot,
+        sign: gateway.sign,
+      },
+      disk: { room: Number.POSITIVE_INFINITY, give: () => undefined },
+      alarm: () => undefined,
+      onDiskFull: () => undefined,
       now: startClock('synced'),
       maxPendingBytes: 16_777_216,
       maxQuarantinePerDevice: 1_000,
@@ -117,8 +128,9 @@ export class Path {
     folder: string,
     over: Partial<AcceptOptions> = {},
     keys = new Map<string, KeyObject>(),
+    maxBytes = 0,
   ): Promise<Path> {
-    const store = await Store.open(join(folder, 'edge.db'));
+    const store = await Store.open(join(folder, 'edge.db'), { maxBytes });
     const secret = seedOf('log');
     const origin = 'test.example/log';
     const log = new Log(store, { origin, publicKey: publicKeyOf(secret), sign: (m) => signEd25519(m, secret) });

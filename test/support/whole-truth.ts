@@ -22,13 +22,19 @@ const sha256 = (...parts: Uint8Array[]): Buffer => {
 const LEAF = Buffer.from([0]);
 const NODE = Buffer.from([1]);
 
+export const leafOf = (entry: Uint8Array): Buffer => sha256(LEAF, entry);
+
 /** Roots of all prefixes of the leaves, the plain way: a stack of complete subtrees (RFC 6962 section 2.1). */
 export class PlainTree {
   readonly #stack: { height: number; hash: Buffer }[] = [];
   size = 0;
 
   add(entry: Uint8Array): void {
-    let node = { height: 0, hash: sha256(LEAF, entry) };
+    this.addLeaf(leafOf(entry));
+  }
+
+  addLeaf(hash: Buffer): void {
+    let node = { height: 0, hash };
     while (this.#stack.at(-1)?.height === node.height) {
       const left = this.#stack.pop() as typeof node;
       node = { height: node.height + 1, hash: sha256(NODE, left.hash, node.hash) };
@@ -61,8 +67,36 @@ export type WholeTruth = {
   entries: number;
   /** SHA-256 in hex of each envelope in the log, to the index that it has. */
   byHash: Map<string, number>;
+  /** Leaf hash in hex of each entry whose payload was pruned, to its index. */
+  pruned: Map<string, number>;
+  /** What the gateway's own entries say of counters, in the order of the log. */
+  gaps: GapTruth[];
   quarantined: Map<string, number>;
 };
+
+export type GapTruth = { did: string; epoch: number; first: number; last: number; reason: string; index: number };
+
+/** A gap entry, read with nothing of the gateway's own: five records, hexadecimal counters, a count that fits. */
+function gapOf(records: readonly { n: string; v?: number; vs?: string }[], index: number): GapTruth | undefined {
+  if (records[0]?.n !== 'gap') return undefined;
+  expect(records.map((r) => r.n)).toEqual(['gap', 'gap-first', 'gap-last', 'gap-count', 'gap-reason']);
+  const [did, from, to, , reason] = records.map((r) => r.vs as string) as [string, string, string, string, string];
+  for (const cti of [from, to]) expect(cti).toMatch(/^[0-9a-f]{16}$/);
+  const [first, last] = [from, to].map((cti) => Number(`0x${cti.slice(8)}`)) as [number, number];
+  expect(to.slice(0, 8)).toBe(from.slice(0, 8));
+  expect(records[3]?.v).toBe(last - first + 1);
+  expect(['lost', 'thinned']).toContain(reason);
+  return { did, epoch: Number(`0x${from.slice(0, 8)}`), first, last, reason, index };
+}
+
+/** The leaf hash that a level-0 tile holds; a pruned entry's only trace. */
+function leafFromTile(db: Database.Database, idx: number): Buffer {
+  const hashes = db
+    .prepare('SELECT hashes FROM tiles WHERE key = ?')
+    .pluck()
+    .get(Math.floor(idx / 256)) as Uint8Array;
+  return Buffer.from(hashes.subarray((idx % 256) * 32, (idx % 256) * 32 + 32));
+}
 
 type EntryRow = { idx: number; device: number; epoch: number; seq: number; envelope: Uint8Array };
 
@@ -97,20 +131,48 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
     const counters = new Set<string>();
     const highest = new Map<number, [number, number]>();
     const counts = new Map<number, number>();
+    const pruned = new Map<string, number>();
+    const gone = new Set<string>();
+    const gaps: GapTruth[] = [];
+    const minimumIndex = Number(meta.get('minimum-index') ?? 0);
     let next = 0;
     let verifierKey: ReturnType<typeof parseVerifierKey> | undefined;
     for (const row of db
       .prepare<[], EntryRow>('SELECT idx, device, epoch, seq, envelope FROM entries ORDER BY idx')
       .iterate()) {
       expect(row.idx).toBe(next++);
-      const e = decodeEnvelope(new Uint8Array(row.envelope));
       const device = devices.get(row.device);
-      expect(e).toMatchObject({ iss: device?.did, sub: device?.sub, epoch: row.epoch, seq: row.seq });
-      if (row.idx % verifyOneIn === 0 && !verifyEd25519(e.signature, e.signed, publicKeyFromDid(e.iss)))
-        throw new Error(`entry ${row.idx} is not signed by ${e.iss}`);
-      const hash = sha256(row.envelope).toString('hex');
-      expect(byHash.has(hash), `entry ${row.idx} is there twice`).toBe(false);
-      byHash.set(hash, row.idx);
+      const isPruned = row.envelope.length === 0;
+      const leaf = isPruned ? leafFromTile(db, row.idx) : leafOf(row.envelope);
+      if (isPruned) {
+        expect(row.idx, 'pruned at or above the minimum index').toBeLessThan(minimumIndex);
+        expect(device?.did, "the gateway's own entries stay").not.toBe(meta.get('did'));
+        pruned.set(leaf.toString('hex'), row.idx);
+        gone.add(`${device?.did}/${row.epoch}/${row.seq}`);
+      } else {
+        const e = decodeEnvelope(new Uint8Array(row.envelope));
+        expect(e).toMatchObject({ iss: device?.did, sub: device?.sub, epoch: row.epoch, seq: row.seq });
+        if (row.idx % verifyOneIn === 0 && !verifyEd25519(e.signature, e.signed, publicKeyFromDid(e.iss)))
+          throw new Error(`entry ${row.idx} is not signed by ${e.iss}`);
+        const hash = sha256(row.envelope).toString('hex');
+        expect(byHash.has(hash), `entry ${row.idx} is there twice`).toBe(false);
+        byHash.set(hash, row.idx);
+        const gap = e.iss === meta.get('did') ? gapOf(e.records, row.idx) : undefined;
+        if (gap) gaps.push(gap);
+        if (row.idx === 0) {
+          expect(e.iss).toBe(meta.get('did'));
+          expect(e.records).toContainEqual({ n: 'origin', vs: meta.get('origin') });
+          const before = meta.get('previous');
+          if (before !== undefined) {
+            const { origin, size, root, reason } = JSON.parse(before);
+            expect(e.records).toContainEqual({ n: 'previous-origin', vs: origin });
+            if (size !== undefined) expect(e.records).toContainEqual({ n: 'previous-size', v: size });
+            expect(e.records).toContainEqual({ n: 'previous-root', vs: root ?? 'unknown' });
+            expect(e.records).toContainEqual({ n: 'reason', vs: reason });
+          }
+          verifierKey = parseVerifierKey(e.records.find((r) => r.n === 'log-key')?.vs as string);
+        }
+      }
       const counter = `${row.device}/${row.epoch}/${row.seq}`;
       expect(counters.has(counter), `counter ${counter} is there twice`).toBe(false);
       counters.add(counter);
@@ -118,20 +180,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       if (row.epoch > top[0] || (row.epoch === top[0] && row.seq > top[1]))
         highest.set(row.device, [row.epoch, row.seq]);
       counts.set(row.device, (counts.get(row.device) ?? 0) + 1);
-      if (row.idx === 0) {
-        expect(e.iss).toBe(meta.get('did'));
-        expect(e.records).toContainEqual({ n: 'origin', vs: meta.get('origin') });
-        const before = meta.get('previous');
-        if (before !== undefined) {
-          const { origin, size, root, reason } = JSON.parse(before);
-          expect(e.records).toContainEqual({ n: 'previous-origin', vs: origin });
-          if (size !== undefined) expect(e.records).toContainEqual({ n: 'previous-size', v: size });
-          expect(e.records).toContainEqual({ n: 'previous-root', vs: root ?? 'unknown' });
-          expect(e.records).toContainEqual({ n: 'reason', vs: reason });
-        }
-        verifierKey = parseVerifierKey(e.records.find((r) => r.n === 'log-key')?.vs as string);
-      }
-      tree.add(row.envelope);
+      tree.addLeaf(leaf);
       const checkpoint = checkpoints.get(tree.size);
       if (checkpoint) {
         const opened = openCheckpoint(checkpoint.note, verifierKey as NonNullable<typeof verifierKey>);
@@ -163,15 +212,49 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       else expect([row.epoch, row.seq]).toEqual(here);
       expect(row.entries).toBe(counts.get(row.device) ?? 0);
     }
+    checkGaps(db, devices, counters, gone, gaps);
     const quarantined = new Map<string, number>();
     for (const { code, n } of db
       .prepare<[], { code: string; n: number }>('SELECT code, count(*) AS n FROM quarantine GROUP BY code')
       .all())
       quarantined.set(code, n);
-    return { entries: next, byHash, quarantined };
+    return { entries: next, byHash, pruned, gaps, quarantined };
   } finally {
     db.close();
   }
+}
+
+/** What gap entries say is so, and nothing else was thinned or is called lost. */
+function checkGaps(
+  db: Database.Database,
+  devices: Map<number, { id: number; did: string }>,
+  counters: Set<string>,
+  gone: Set<string>,
+  gaps: readonly GapTruth[],
+): void {
+  const ids = new Map([...devices.values()].map(({ id, did }) => [did, id]));
+  const lost = new Map<number, GapTruth[]>();
+  for (const gap of gaps) {
+    const { did, epoch, first, last, reason, index } = gap;
+    const id = ids.get(did) as number;
+    if (reason === 'lost') lost.set(id, [...(lost.get(id) ?? []), gap]);
+    else
+      for (let seq = first; seq <= last; seq++)
+        // What was carried over from the log before may be there.
+        if (counters.has(`${id}/${epoch}/${seq}`))
+          expect(gone.has(`${did}/${epoch}/${seq}`), `entry ${index}: ${did} ${epoch}/${seq} is thinned`).toBe(true);
+  }
+  for (const counter of counters) {
+    const [id, epoch, seq] = counter.split('/').map(Number) as [number, number, number];
+    for (const g of lost.get(id) ?? [])
+      expect(g.epoch === epoch && g.first <= seq && seq <= g.last, `entry ${g.index}: ${counter} is lost`).toBe(false);
+  }
+  const rows = db
+    .prepare<[], { device: number; epoch: number; first: number; last: number; reason: string; idx: number }>(
+      'SELECT device, epoch, first, last, reason, idx FROM gaps ORDER BY idx',
+    )
+    .all();
+  expect(rows.map(({ device, idx, ...r }) => ({ ...r, did: devices.get(device)?.did, index: idx }))).toEqual(gaps);
 }
 
 /**
@@ -202,10 +285,10 @@ export async function checkAnchors(dataFolder: string, contract: AnchorsContract
     );
     const tree = new PlainTree();
     let checked = 0;
-    for (const { envelope } of db
-      .prepare<[], { envelope: Uint8Array }>('SELECT envelope FROM entries ORDER BY idx')
+    for (const { idx, envelope } of db
+      .prepare<[], { idx: number; envelope: Uint8Array }>('SELECT idx, envelope FROM entries ORDER BY idx')
       .iterate()) {
-      tree.add(envelope);
+      tree.addLeaf(envelope.length === 0 ? leafFromTile(db, idx) : leafOf(envelope));
       const head = heads.get(tree.size);
       if (head) {
         const signer = await recoverTypedDataAddress({
