@@ -62,13 +62,15 @@ export class Registry {
   /** At start: what the database has and this has not. Nothing is forgotten: the database may be an old copy. */
   catchUp(devices: readonly Device[]): void {
     const { devices: held, lines } = this.#read();
-    const missing = devices.filter((d) => {
-      const mine = held.get(d.did);
-      return !mine || newer(mine, d) !== mine || mine.status !== d.status;
-    });
-    for (const { counter: _, ...d } of missing)
-      held.set(d.did, held.has(d.did) ? newer(held.get(d.did) as Registered, d) : d);
-    if (missing.length === 0 && lines <= 2 * held.size + SLACK) return;
+    let missing = 0;
+    for (const { counter: _, ...device } of devices) {
+      const mine = held.get(device.did);
+      const best = mine ? newer(device, mine) : device; // of two alike the one that is there
+      if (best === mine) continue;
+      held.set(device.did, best);
+      missing++;
+    }
+    if (missing === 0 && lines <= 2 * held.size + SLACK) return;
     writeFileSync(`${this.#path}.new`, [...held.values()].map(encode).join(''), { mode: 0o600, flush: true });
     renameSync(`${this.#path}.new`, this.#path);
   }
