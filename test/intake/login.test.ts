@@ -18,7 +18,7 @@ function jwt(
 ): string {
   const iat = now();
   const head = `${b64({ alg: 'EdDSA', ...header })}.${b64({ sub: device.did, iat, exp: iat + 300, ...claims })}`;
-  const { privateKey } = keyPair(by.secretKey, publicKeyFromDid(by.did));
+  const { privateKey } = keyPair(by.secretKey, publicKeyFromDid(by.did).bytes);
   return `${head}.${sign(null, Buffer.from(head), privateKey).toString('base64url')}`;
 }
 
@@ -41,7 +41,7 @@ describe('a device that holds its key', () => {
     const other = await new TestDevice('login-other').enrol(gateway);
     const unsigned = `${b64({ alg: 'none' })}.${b64({ sub: device.did, aud, iat: now(), exp: now() + 300 })}.`;
     const hmacHead = `${b64({ alg: 'HS256' })}.${b64({ sub: device.did, aud, iat: now(), exp: now() + 300 })}`;
-    const hmac = createHmac('sha256', publicKeyFromDid(device.did)).update(hmacHead).digest('base64url');
+    const hmac = createHmac('sha256', publicKeyFromDid(device.did).bytes).update(hmacHead).digest('base64url');
     const good = jwt(device, { aud });
 
     const accepted: [string, string][] = [
@@ -177,7 +177,7 @@ describe('a person', () => {
       expect(await knock(gateway, { user: role, password: await gateway.token(role) })).toBe(CONNACK.accepted);
 
     const device = await new TestDevice('login').enrol(gateway);
-    const key = keyPair(device.secretKey, publicKeyFromDid(device.did)).privateKey;
+    const key = keyPair(device.secretKey, publicKeyFromDid(device.did).bytes).privateKey;
     const forged = await new SignJWT({ role: 'viewer' })
       .setProtectedHeader({ alg: 'EdDSA' })
       .setIssuer(gateway.info.did)

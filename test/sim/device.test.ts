@@ -39,7 +39,7 @@ describe('a device', () => {
     await broker.until(() => broker.logins.length === 2);
     for (const { user, password } of broker.logins) {
       expect(user).toBe(device.did);
-      const x = Buffer.from(decodeDid(user)).toString('base64url');
+      const x = Buffer.from(decodeDid(user).bytes).toString('base64url');
       const key = await importJWK({ kty: 'OKP', crv: 'Ed25519', x }, 'EdDSA');
       const { payload, protectedHeader } = await jwtVerify(password, key, {
         audience: 'sejong.example/test',

@@ -39,14 +39,13 @@ const pack = fc.uniqueArray(record, { minLength: 1, maxLength: 12, selector: (r)
 describe('did:key', () => {
   it('round-trips the example of the did:key specification', () => {
     const example = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
-    expect(didFromPublicKey(publicKeyFromDid(example))).toBe(example);
+    expect(didFromPublicKey(publicKeyFromDid(example).bytes)).toBe(example);
   });
 
   it('refuses other methods, other keys, other lengths and altered characters', () => {
     for (const bad of [
       '',
       'did:web:example.com',
-      'did:key:zDnaerDaTF5BXEavCrfRZEk316dpbLsfPDZ3WJ5hRTPFU2169',
       `${did}1`,
       did.slice(0, -1),
       did.replace('z6Mk', 'z6M0'),
@@ -182,7 +181,7 @@ describe('envelope', () => {
           continue;
         }
         // What decodes must be the only encoding of what it says ...
-        expect(Buffer.from(encodeEnvelope(e, e.records, () => e.signature)).equals(changed)).toBe(e.alg === -19);
+        expect(Buffer.from(encodeEnvelope(e, e.records, () => e.signature)).equals(changed)).toBe(true);
         // ... and says something else than the device signed.
         if (at % 7 === 0) expect(verifyEd25519(e.signature, e.signed, publicKey)).toBe(false);
       }
