@@ -23,6 +23,7 @@ import { type Quarantine, type Refused, saveRefused } from '../store/quarantine.
 import type { SqlStatement } from '../store/store.ts';
 import { decodeDid } from '../wire/did.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../wire/envelope.ts';
+import { signatureInvalid } from '../wire/keys.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 import type { Stamp } from './clock.ts';
 import { checkProfile, GATEWAY_KIND } from './profiles.ts';
@@ -191,8 +192,8 @@ export class Accept {
       if (envelope.iss !== device.did) throw new EdgeError('ISSUER_MISMATCH', `iss is ${envelope.iss}`);
       if (device.status !== 'active' && !job.carried)
         throw new EdgeError('DEVICE_INACTIVE', `${device.did} is ${device.status}`);
-      verifyInPool(this.#keyOf(device), envelope, (valid) => {
-        if (!valid) job.refusal = new EdgeError('SIGNATURE_INVALID', `not by ${device.did}`);
+      verifyInPool(this.#keyOf(device), envelope, (valid, flaw) => {
+        if (!valid) job.refusal = signatureInvalid(device.did, flaw);
         this.#settle(job);
       });
     } catch (error) {

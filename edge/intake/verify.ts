@@ -23,17 +23,18 @@ export const verifyKey = ({ type, bytes }: PublicKey): VerifyKey => ({
 });
 
 /**
- * Calls back later, on the event loop, with whether the signature is valid.
+ * Calls back later, on the event loop, with whether the signature is valid, and with why not where more is to say.
  * @throws EdgeError ALG_MISMATCH, at once, where `alg` is none that a key of this type signs with
  */
 export function verifyInPool(
   { verifier, object }: VerifyKey,
   { alg, signed, signature }: { alg: number; signed: Uint8Array; signature: Uint8Array },
-  done: (valid: boolean) => void,
+  done: (valid: boolean, flaw?: string) => void,
 ): void {
   checkAlg(verifier, alg);
-  if (verifier.signatureFlaw(signature)) {
-    setImmediate(done, false);
+  const flaw = verifier.signatureFlaw(signature);
+  if (flaw) {
+    setImmediate(done, false, flaw);
     return;
   }
   const answer = (error: Error | null, valid: boolean): void => done(!error && valid);

@@ -113,7 +113,10 @@ function decodeProtected(bytes: Uint8Array): Claims & { alg: number } {
   const header = asMap(decodeCbor(bytes), 'the protected header', 3);
   const alg = header.get(ALG);
   if (alg === ALG_ES256)
-    throw new EdgeError('ALG_MISMATCH', 'alg is -7 (ES256), which RFC 9864 deprecates: -9 (ESP256) says the same');
+    throw new EdgeError(
+      'ALG_MISMATCH',
+      'alg is -7 (ES256), which RFC 9864 deprecates because it leaves the curve open: -9 (ESP256)',
+    );
   if (alg !== ALG_ED25519 && alg !== ALG_EDDSA && alg !== ALG_ESP256)
     throw new EdgeError('ALG_MISMATCH', `alg is ${typeof alg === 'number' ? alg : 'missing'}`);
   if (header.get(CONTENT_TYPE) !== SENML_CBOR) invalid('header 3 is not 112 (application/senml+cbor)');

@@ -52,3 +52,7 @@ export function checkAlg({ type, algs }: Verifier, alg: number): void {
   if (!algs.includes(alg))
     throw new EdgeError('ALG_MISMATCH', `alg is ${alg}, but the device's key is ${type}: alg ${algs.join(' or ')}`);
 }
+
+/** @param flaw what signatureFlaw said: without it a device maker would look for a wrong key */
+export const signatureInvalid = (did: string, flaw?: string): EdgeError =>
+  new EdgeError('SIGNATURE_INVALID', `not by ${did}${flaw ? `: ${flaw}` : ''}`);
