@@ -176,7 +176,8 @@ describe('the life of a device', () => {
     const gateway = await startTestGateway();
     const old = await new TestDevice('old').enrol(gateway);
     const elsewhere = await new TestDevice('elsewhere').enrol(gateway);
-    const heir = { did: new TestDevice('heir').did, sub: old.sub, kind: 'meter', custody: 'device' };
+    // With a key of another type, too: the metering point carries on, never the key.
+    const heir = { did: new TestDevice('heir', 'meter', 'P-256').did, sub: old.sub, kind: 'meter', custody: 'device' };
     await make(gateway, heir);
     const replace = async (by: string): Promise<[number, string]> => {
       const { status, body } = await post(gateway, `/devices/${old.did}/replace`, { by });
