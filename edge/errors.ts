@@ -47,19 +47,19 @@ const table = {
     status: 400,
     act: 'refuse',
     title: 'The DID is not a usable did:key',
-    todo: 'Use did:key with an Ed25519 key (z6Mk...) in its canonical form and of prime order.',
+    todo: 'Use did:key in its canonical form, of an Ed25519 key (z6Mk...) of prime order or a compressed P-256 point (zDn...).',
   },
   ALG_MISMATCH: {
     status: 400,
     act: 'refuse',
     title: "The signature algorithm does not fit the device's key",
-    todo: 'Use alg -19 (Ed25519, RFC 9864) or -8 (EdDSA) with an Ed25519 key.',
+    todo: 'Use alg -19 (Ed25519) or -8 (EdDSA) with an Ed25519 key, -9 (ESP256) with a P-256 key; see RFC 9864.',
   },
   SIGNATURE_INVALID: {
     status: 400,
     act: 'refuse',
     title: 'The signature does not verify',
-    todo: 'Sign the Sig_structure of RFC 9052 section 4.4 with the key that the DID names.',
+    todo: 'Sign the Sig_structure of RFC 9052 section 4.4 with the key that the DID names; with P-256 send r || s, and n - s where s is above n/2.',
   },
   DEVICE_UNKNOWN: {
     status: 404,

@@ -1,6 +1,6 @@
 /**
- * JWTs (RFC 7519) with EdDSA: the bearer tokens of people, signed by the gateway, and the login tokens of
- * devices, signed by themselves.
+ * JWTs (RFC 7519): the bearer tokens of people, signed by the gateway with EdDSA, and the login tokens of
+ * devices, signed by themselves with what their key is for.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
@@ -72,14 +72,22 @@ export class Tokens {
 
   /**
    * A device's login token: `sub` the DID, `aud` this gateway's origin, at most an hour long. Where our clock is
-   * not set, its dates are not judged: a clock must never cost a reading.
+   * not set, its dates are not judged: a clock must never cost a reading. (Of the two twins of an ECDSA signature
+   * both are good here: a login is not kept, so it does not matter which of them it was.)
+   * @param algorithms JWS algorithms that fit the type of the key
    * @throws EdgeError LOGIN_FAILED
    */
-  async device(token: string, did: string, publicKey: KeyObject, clockSynced: boolean): Promise<void> {
+  async device(
+    token: string,
+    did: string,
+    publicKey: KeyObject,
+    algorithms: readonly string[],
+    clockSynced: boolean,
+  ): Promise<void> {
     if (token.length > MAX_TOKEN) throw new EdgeError('LOGIN_FAILED', 'the token is longer than any token');
     try {
       const { payload } = await jwtVerify(token, publicKey, {
-        algorithms: ALGS,
+        algorithms: [...algorithms],
         audience: this.#origin,
         subject: did,
         requiredClaims: ['exp', 'iat'],

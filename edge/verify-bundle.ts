@@ -8,9 +8,8 @@ import { type Checkpoint, openCheckpoint, parseVerifierKey } from './log/checkpo
 import { leafHash, verifyInclusion } from './log/merkle.ts';
 import { parseReceipt } from './log/receipt.ts';
 import { checkAnchor, type Step } from './verify.ts';
-import { publicKeyFromDid } from './wire/did.ts';
-import { verifyEd25519 } from './wire/ed25519.ts';
 import { decodeEnvelope } from './wire/envelope.ts';
+import { verifyEnvelope } from './wire/verify.ts';
 
 /** Of a bundle that we wrote there are two; one that has more is checked all the same, and more slowly. */
 const KEPT_CHECKPOINTS = 64;
@@ -87,8 +86,7 @@ class Bundle {
     const envelope = decodeEnvelope(entry);
     if (head.device !== undefined && envelope.iss !== head.device) invalid(`it is of ${envelope.iss}`);
     this.step = 'device signature';
-    if (!verifyEd25519(envelope.signature, envelope.signed, publicKeyFromDid(envelope.iss)))
-      throw new EdgeError('SIGNATURE_INVALID', `not by ${envelope.iss}`);
+    verifyEnvelope(envelope);
     const checkpoint = this.#checkpoints.get(note) ?? (await this.#checkpoint(note));
     this.step = 'inclusion';
     if (!verifyInclusion(leafHash(entry), index, checkpoint.size, path, checkpoint.root))

@@ -1,6 +1,6 @@
 /**
  * What an auditor does with a receipt, step by step, with nothing of the gateway but its key. The steps stand on
- * their own code paths: Ed25519 by @noble/ed25519, not by the OpenSSL that accepted the reading.
+ * their own code paths: Ed25519 and P-256 by the noble libraries, not by the OpenSSL that accepted the reading.
  */
 import type { Hex } from 'viem';
 import { AnchorsContract, originId } from './chain/contract.ts';
@@ -13,9 +13,8 @@ import { leafHash, verifyInclusion } from './log/merkle.ts';
 import { MAX_RECEIPT, parseReceipt } from './log/receipt.ts';
 import { equalBytes } from './wire/bytes.ts';
 import { isSign1 } from './wire/cose.ts';
-import { publicKeyFromDid } from './wire/did.ts';
-import { verifyEd25519 } from './wire/ed25519.ts';
 import { decodeEnvelope, type Envelope } from './wire/envelope.ts';
+import { verifyEnvelope } from './wire/verify.ts';
 
 export type Step = { ok: boolean; name: string; detail: string };
 
@@ -105,8 +104,7 @@ export async function verifyReceipt(
     [
       'device signature',
       () => {
-        if (!verifyEd25519(envelope.signature, envelope.signed, publicKeyFromDid(envelope.iss)))
-          throw new EdgeError('SIGNATURE_INVALID', `not by ${envelope.iss}`);
+        verifyEnvelope(envelope);
         return `by ${envelope.iss}`;
       },
     ],

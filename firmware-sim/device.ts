@@ -3,11 +3,11 @@
  * Nothing is sent that is not in the journal; nothing leaves the journal without its PUBACK.
  */
 import { join } from 'node:path';
-import { signEd25519 } from '../edge/wire/ed25519.ts';
 import { encodeEnvelope } from '../edge/wire/envelope.ts';
 import { makeFolder } from './durable.ts';
 import { type Identity, type Kind, type NewIdentity, openIdentity, raiseEpoch } from './identity.ts';
 import { Journal } from './journal.ts';
+import { makeSigner, type Sign } from './signer.ts';
 import { makeStation, type Shared, type Station } from './station.ts';
 import { Meter } from './worlds/meter.ts';
 import { Plant, plantCapacityW } from './worlds/plant.ts';
@@ -22,6 +22,7 @@ export class Device {
   readonly #world: World;
   readonly #shared: Shared;
   readonly #station: Station;
+  readonly #sign: Sign;
   #seq = 0;
 
   /** Boot. @param folder the device's own; @param nowMs simulated */
@@ -30,6 +31,7 @@ export class Device {
     this.name = fresh.name;
     this.#shared = shared;
     this.identity = openIdentity(folder, fresh);
+    this.#sign = makeSigner(this.identity);
     this.#journal = new Journal(join(folder, 'journal'), shared.bufferCap, shared.report);
     // The journal's epochs count as well, so that an epoch file put back from a backup does no harm here.
     this.epoch = raiseEpoch(folder, this.#journal.highestEpoch);
@@ -105,8 +107,6 @@ export class Device {
     await this.#station.connection.stop();
     this.#journal.close();
   }
-
-  readonly #sign = (message: Uint8Array): Uint8Array => signEd25519(message, this.identity.secretKey);
 }
 
 function makeWorld({ kind, seed }: Identity, weather: number, saved: string, nowMs: number): World {

@@ -1,5 +1,6 @@
 /** Everyone who takes part in a run, behind one start and one stop. */
 import { join } from 'node:path';
+import type { KeyType } from '../edge/wire/keys.ts';
 import type { SimClock } from './clock.ts';
 import { Device, type Enrolment, enrolmentOf } from './device.ts';
 import { HostileDevice, type HostileKind } from './hostile.ts';
@@ -68,6 +69,7 @@ export class District {
     this.#seed = seed;
     this.#clock = clock;
     const seeded = o.seed !== undefined;
+    const keyType = (i: number): KeyType => (i % o['p256-every'] === 0 ? 'P-256' : 'Ed25519'); // i % 0 is NaN
     const fresh = (name: string, kind: Kind, sort: keyof typeof SORTS, i: number): NewIdentity => ({
       name,
       kind,
@@ -77,12 +79,13 @@ export class District {
     });
     if (o.devices > 0) {
       const { devices, rate, pack, presign } = o;
-      this.#fleet = new Fleet(join(o.state, 'fleet'), { devices, rate, pack, presign, seed, seeded }, shared);
+      this.#fleet = new Fleet(join(o.state, 'fleet'), { devices, rate, pack, presign, seed, seeded, keyType }, shared);
     } else
       for (const kind of Object.keys(KINDS) as Kind[])
         for (let i = 0; i < o[KINDS[kind]]; i++) {
           const name = `${kind}-${String(i + 1).padStart(3, '0')}`;
-          const boot = (): Device => new Device(join(o.state, name), fresh(name, kind, kind, i), shared, clock.now());
+          const identity = { ...fresh(name, kind, kind, i), keyType: keyType(i) };
+          const boot = (): Device => new Device(join(o.state, name), identity, shared, clock.now());
           this.#places.push(new Place(name, kind, boot));
         }
     const wanted = new Set<HostileKind>(o.hostile);

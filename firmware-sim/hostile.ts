@@ -9,13 +9,12 @@
  *
  * (Sending the very bytes of an entry again is no attack: it is a resend, and gets the same index back.)
  */
-import { hash } from 'node:crypto';
-import { signEd25519 } from '../edge/wire/ed25519.ts';
 import { decodeEnvelope, encodeEnvelope } from '../edge/wire/envelope.ts';
 import { MemoryBuffer } from './buffer.ts';
 import { makeFolder } from './durable.ts';
 import { type Identity, type NewIdentity, openIdentity, raiseEpoch } from './identity.ts';
 import { LoadDevice } from './load.ts';
+import { makeSigner, newSecretKey } from './signer.ts';
 import { makeStation, type Shared, type Station } from './station.ts';
 
 export const HOSTILE = ['forged', 'replay', 'equivocate', 'flood'] as const;
@@ -49,11 +48,11 @@ export class HostileDevice {
     // The one before is the backup of `replay`: an epoch that was passed and never used.
     raiseEpoch(folder, 0);
     this.#epoch = raiseEpoch(folder, 0);
-    const { did, secretKey, sub } = this.identity;
-    this.#station = makeStation(shared, { did, sign: (m) => signEd25519(m, secretKey), buffer: this.#buffer });
+    const { did, keyType, secretKey, sub } = this.identity;
+    this.#station = makeStation(shared, { did, sign: makeSigner(this.identity), buffer: this.#buffer });
     if (kind === 'flood')
       this.#flood = new LoadDevice(
-        { secretKey, sub, epoch: this.#epoch, pack: 1, window: FLOOD_WINDOW, greedy: true },
+        { keyType, secretKey, sub, epoch: this.#epoch, pack: 1, window: FLOOD_WINDOW, greedy: true },
         shared,
       );
   }
@@ -87,7 +86,7 @@ export class HostileDevice {
 
   #forge(): void {
     const seq = this.#seq++;
-    const other = new Uint8Array(hash('sha256', `not ${this.identity.did}`, 'buffer'));
+    const other = newSecretKey(this.identity.keyType, `not ${this.identity.did}`);
     if (seq % 2 === 0) this.#put(this.#epoch, seq, this.#sign(this.#epoch, seq, other), true);
     else this.#put(this.#epoch, seq, changePayload(this.#sign(this.#epoch, seq)), true);
   }
@@ -110,7 +109,7 @@ export class HostileDevice {
   }
 
   #sign(epoch: number, seq: number, secretKey = this.identity.secretKey, more = 0): Uint8Array {
-    const { did, sub } = this.identity;
+    const { did, keyType, sub } = this.identity;
     const wh = 5_000_000 + this.#acts * 10 + more;
     return encodeEnvelope(
       { iss: did, sub, iat: Math.floor(Date.now() / 1000), epoch, seq },
@@ -119,7 +118,7 @@ export class HostileDevice {
         { n: '1-0:2.8.0', u: 'Wh', v: 0 },
         { n: '1-0:16.7.0', u: 'W', v: 400 },
       ],
-      (signed) => signEd25519(signed, secretKey),
+      makeSigner({ keyType, secretKey }),
     );
   }
 

@@ -1,17 +1,13 @@
 /** What makes a device the same one after a restart: its key, what it measures, and how often it has booted. */
-import { hash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { didFromPublicKey } from '../edge/wire/did.ts';
-import { publicKeyOf } from '../edge/wire/ed25519.ts';
+import { type KeyType, VERIFIERS } from '../edge/wire/keys.ts';
 import { makeFolder, readIfThere, writeDurably } from './durable.ts';
 import { seedOf } from './random.ts';
+import { didOf, newSecretKey, type SecretKey } from './signer.ts';
 
 export type Kind = 'meter' | 'plant' | 'vehicle';
 
-export type Identity = {
-  /** The seed of RFC 8032 section 5.1.5. */
-  secretKey: Uint8Array;
-  publicKey: Uint8Array;
+export type Identity = SecretKey & {
   did: string;
   sub: string;
   kind: Kind;
@@ -22,6 +18,8 @@ export type Identity = {
 export type NewIdentity = {
   name: string;
   kind: Kind;
+  /** Of a key that is made now; one that is there stays as it is. */
+  keyType?: KeyType;
   runSeed: number;
   /** Derive the key from the run's seed, for runs that repeat. Anyone who knows the seed knows the key. */
   seeded: boolean;
@@ -37,10 +35,11 @@ export function openIdentity(folder: string, fresh: NewIdentity): Identity {
   const path = join(folder, 'key.json');
   let text = readIfThere(path);
   if (text === undefined) {
-    const { name, kind, runSeed, seeded, ordinal } = fresh;
-    const secretKey = seeded ? seededKey(runSeed, name) : randomBytes(32);
+    const { name, kind, keyType = 'Ed25519', runSeed, seeded, ordinal } = fresh;
+    const secretKey = newSecretKey(keyType, seeded ? keySeed(runSeed, name) : undefined);
     makeFolder(folder);
     text = `${JSON.stringify({
+      keyType,
       secretKey: Buffer.from(secretKey).toString('hex'),
       sub: subject(kind, runSeed, ordinal),
       kind,
@@ -48,15 +47,13 @@ export function openIdentity(folder: string, fresh: NewIdentity): Identity {
     })}\n`;
     writeDurably(path, text, 0o600);
   }
-  const { secretKey: hex, sub, kind, seed } = parse(text, path);
+  const { keyType, secretKey: hex, sub, kind, seed } = parse(text, path);
   if (kind !== fresh.kind) throw new Error(`${path} is the key of a ${kind}, not of a ${fresh.kind}`);
   const secretKey = new Uint8Array(Buffer.from(hex, 'hex'));
-  const publicKey = publicKeyOf(secretKey);
-  return { secretKey, publicKey, did: didFromPublicKey(publicKey), sub, kind, seed };
+  return { keyType, secretKey, did: didOf({ keyType, secretKey }), sub, kind, seed };
 }
 
-export const seededKey = (runSeed: number, name: string): Uint8Array =>
-  new Uint8Array(hash('sha256', `sejong-sim key\n${runSeed}\n${name}`, 'buffer'));
+export const keySeed = (runSeed: number, name: string): string => `sejong-sim key\n${runSeed}\n${name}`;
 
 /** Six digits, different for each ordinal below a million: 7919 is a prime that divides no power of ten. */
 export function subject(kind: Kind, runSeed: number, ordinal: number): string {
@@ -79,12 +76,18 @@ export function raiseEpoch(folder: string, above: number): number {
   return epoch;
 }
 
-type Stored = { secretKey: string; sub: string; kind: Kind; seed: number };
+type Stored = { keyType: KeyType; secretKey: string; sub: string; kind: Kind; seed: number };
 
 function parse(text: string, path: string): Stored {
   try {
-    const stored = JSON.parse(text) as Stored;
-    if (/^[0-9a-f]{64}$/.test(stored.secretKey) && typeof stored.sub === 'string' && Number.isInteger(stored.seed))
+    // Files from before there was a choice name no type.
+    const stored = { keyType: 'Ed25519', ...(JSON.parse(text) as object) } as Stored;
+    if (
+      Object.hasOwn(VERIFIERS, stored.keyType) &&
+      /^[0-9a-f]{64}$/.test(stored.secretKey) &&
+      typeof stored.sub === 'string' &&
+      Number.isInteger(stored.seed)
+    )
       return stored;
   } catch {
     // said below, without the text: it may hold half a key

@@ -3,30 +3,21 @@
  * node:crypto, and keep in memory only what is not acknowledged yet. A kill of the simulator loses those (at most
  * `cap` per device); they were promised to nobody.
  */
-import { createPrivateKey, hash, randomBytes, sign } from 'node:crypto';
 import { join } from 'node:path';
-import { didFromPublicKey } from '../edge/wire/did.ts';
-import { publicKeyOf } from '../edge/wire/ed25519.ts';
+import type { KeyType } from '../edge/wire/keys.ts';
 import { MemoryBuffer } from './buffer.ts';
 import type { Enrolment } from './device.ts';
 import { makeFolder, readIfThere, writeDurably } from './durable.ts';
-import { raiseEpoch, seededKey, subject } from './identity.ts';
+import { keySeed, raiseEpoch, subject } from './identity.ts';
 import { noiseAt, seedOf } from './random.ts';
+import { didOf, fastSigner, newSecretKey, type SecretKey, type Sign } from './signer.ts';
 import { makeStation, type Shared, type Station } from './station.ts';
 import { Template } from './template.ts';
 
 /** How far a register goes on per envelope, in Wh. */
 const STEP_WH = 7;
 
-/** Signs for a secret key by OpenSSL, for speed; PKCS #8 of RFC 8410. */
-export function fastSigner(secretKey: Uint8Array): (message: Uint8Array) => Uint8Array {
-  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), secretKey]);
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  return (message) => sign(null, message, key);
-}
-
-export type LoadDeviceOptions = {
-  secretKey: Uint8Array;
+export type LoadDeviceOptions = SecretKey & {
   sub: string;
   epoch: number;
   pack: number;
@@ -40,7 +31,7 @@ export class LoadDevice {
   readonly sub: string;
   readonly #shared: Shared;
   readonly #epoch: number;
-  readonly #sign: (message: Uint8Array) => Uint8Array;
+  readonly #sign: Sign;
   readonly #template: Template;
   readonly #buffer: MemoryBuffer;
   readonly #station: Station;
@@ -51,12 +42,12 @@ export class LoadDevice {
   #running = false;
 
   constructor(options: LoadDeviceOptions, shared: Shared) {
-    const { secretKey, sub, epoch, pack, window, greedy } = options;
-    this.did = didFromPublicKey(publicKeyOf(secretKey));
+    const { sub, epoch, pack, window, greedy } = options;
+    this.did = didOf(options);
     this.sub = sub;
     this.#shared = shared;
     this.#epoch = epoch;
-    this.#sign = fastSigner(secretKey);
+    this.#sign = fastSigner(options);
     this.#template = new Template(this.did, sub, pack);
     this.#window = window;
     this.#greedy = greedy;
@@ -139,6 +130,8 @@ export type FleetOptions = {
   presign: number;
   seed: number;
   seeded: boolean;
+  /** The type of the key of the ith device, from 0. */
+  keyType: (i: number) => KeyType;
 };
 
 const TICK_MS = 10;
@@ -150,9 +143,9 @@ export class Fleet {
 
   /** @param folder holds the fleet's secret and its epoch */
   constructor(folder: string, options: FleetOptions, shared: Shared) {
-    const { devices, rate, pack, presign, seed, seeded } = options;
+    const { devices, rate, pack, presign, seed, seeded, keyType } = options;
     makeFolder(folder);
-    const secret = openSecret(folder, seeded ? seededKey(seed, 'fleet') : randomBytes(32));
+    const secret = openSecret(folder, newSecretKey('Ed25519', seeded ? keySeed(seed, 'fleet') : undefined));
     const epoch = raiseEpoch(folder, 0);
     this.#rate = rate;
     this.devices = Array.from(
@@ -160,7 +153,8 @@ export class Fleet {
       (_, i) =>
         new LoadDevice(
           {
-            secretKey: new Uint8Array(hash('sha256', `${secret}\n${i}`, 'buffer')),
+            keyType: keyType(i),
+            secretKey: newSecretKey(keyType(i), `${secret}\n${i}`),
             sub: subject('meter', seedOf('fleet', secret), i),
             epoch,
             pack,

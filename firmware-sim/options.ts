@@ -71,6 +71,7 @@ const WHO = {
   vehicles: row('N', 'vehicles', count(5000), 2),
   inverters: row('N', 'SunSpec inverters on serial lines, DIR/inverter-1 and on', count(100), 0),
   'tty-dir': optional('DIR', 'where the serial lines appear', text),
+  'p256-every': row('N', 'every Nth of its kind, from the first on, gets a P-256 key; 0: none', count(20_000), 0),
   hostile: row('LIST', `devices that do wrong: ${HOSTILE.join(',')}`, hostileList, []),
   'hostile-every': row('SECONDS', 'how often they do', number(0.01, DAY), 5),
 };
@@ -200,7 +201,7 @@ export function help(): string {
   }
   lines.push(
     '',
-    'A device keeps its key once it has one. Keys made with --seed can be made again by anyone who knows the seed:',
+    'A device keeps its key, and so the type of it, once it has one. Keys made with --seed can be made again by anyone who knows the seed:',
     'they are for simulation only. A seed with a new state folder is an old device with its counter reset: a gateway',
     'that knows it refuses it (REPLAY), as it must.',
     'The last line is one JSON object. Exit 0: everything of honest devices was taken; 1: not, or it failed;',

@@ -1,11 +1,11 @@
 /** What the API says, as schemas; the types follow from them. */
 import Type, { type Static } from 'typebox';
-import { DID_ED25519_LENGTH } from '../wire/did.ts';
+import { MAX_DID_LENGTH } from '../wire/did.ts';
 
 export const Did = Type.String({
   pattern: '^did:key:z[1-9A-HJ-NP-Za-km-z]+$',
-  maxLength: DID_ED25519_LENGTH,
-  description: 'did:key of an Ed25519 key',
+  maxLength: MAX_DID_LENGTH,
+  description: 'did:key of an Ed25519 (z6Mk...) or a P-256 key (zDn...)',
 });
 export const Index = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Index in the log' });
 const Ms = Type.Integer({ description: 'Unix time in milliseconds' });

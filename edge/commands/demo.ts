@@ -14,6 +14,8 @@ const ANCHOR_SECONDS = 15;
 /** Of --for, what is kept for draining the devices and for the last anchor. */
 const END_SECONDS = 3;
 const INVERTERS = 1;
+/** Every so many of each kind, from the first on, hold a P-256 key: one plant and one vehicle at the least. */
+const P256_EVERY = 3;
 
 export const command: Command = {
   usage: `demo [options]          (npm start -- [options])
@@ -87,6 +89,7 @@ Everything listens on loopback only. Ctrl-C stops all.`,
         seed,
         ...counts,
         inverters: INVERTERS,
+        p256Every: P256_EVERY,
         every: seconds('every') ?? 1,
         hostile: values['no-hostile'] !== true,
         seconds: runSeconds === undefined ? undefined : Math.max(1, runSeconds - elapsed() - END_SECONDS),
@@ -95,6 +98,7 @@ Everything listens on loopback only. Ctrl-C stops all.`,
       narrator.watch(gateway, district);
       void district.ready.then(() => {
         districtIsUp = true;
+        narrator.census(gateway);
       });
       const ended = district.ended.then(() => 'ended' as const);
       const over = runSeconds === undefined ? [] : [ended, sleep((runSeconds + 15) * 1000, stop)];

@@ -20,6 +20,7 @@ export type DistrictOptions = {
   plants: number;
   vehicles: number;
   inverters: number;
+  p256Every: number;
   every: number;
   hostile: boolean;
   /** Undefined: until it is stopped. */
@@ -71,6 +72,7 @@ export class District {
       plants: o.plants,
       vehicles: o.vehicles,
       inverters: o.inverters,
+      'p256-every': o.p256Every,
       every: o.every,
       seed: o.seed,
     };

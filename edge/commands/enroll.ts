@@ -8,8 +8,8 @@ export const command: Command = {
 
   --kind KIND     meter, plant, inverter, vehicle, sensor
   --sub URN       what it measures, for example urn:sejong:mp:000123
-  --did DID       the device's did:key: it holds its key and signs. Without it the gateway makes a key and signs
-                  for the device, and a secret for its login is printed, this once
+  --did DID       the device's did:key, Ed25519 (z6Mk...) or P-256 (zDn...): it holds its key and signs. Without it
+                  the gateway makes a key and signs for the device, and a secret for its login is printed, this once
   --label TEXT    for people
   --owner TEXT    whose it is
   --capacity W    rated power of a plant

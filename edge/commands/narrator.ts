@@ -1,5 +1,6 @@
 /** What the demo says while it runs: plain lines, so that they read the same in a terminal and in a file. */
 import type { Gateway } from '../gateway.ts';
+import { keyTypeOf } from '../wire/did.ts';
 import type { District } from './district.ts';
 
 const EVERY_MS = 5_000;
@@ -26,6 +27,17 @@ export class Narrator {
     this.say(`mqtt    ${info.mqtt}   devices publish to up/{did}/cose or up/{did}/senml`);
     this.say(`http    ${info.http}   /health /metrics /log/checkpoint, API at ${info.http}/docs`);
     this.#toldAnchor = parts.anchorer?.transactions.list(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0;
+  }
+
+  /** Who is enrolled, and with which keys. */
+  census({ parts }: Gateway): void {
+    const own = parts.devices.list().filter((d) => d.custody === 'device');
+    const p256 = own.filter((d) => keyTypeOf(d.did) === 'P-256');
+    const kinds = Map.groupBy(p256, (d) => d.kind);
+    const some = Array.from(kinds, ([kind, { length }]) => `${n(length)} ${kind}${length === 1 ? '' : 's'}`);
+    this.say(
+      `devices ${n(own.length)} sign for themselves: ${n(own.length - p256.length)} with Ed25519 (z6Mk...), ${n(p256.length)} with P-256 (zDn...${some.length > 0 ? `: ${some.join(', ')}` : ''})`,
+    );
   }
 
   watch(gateway: Gateway, district: District): void {

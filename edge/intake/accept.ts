@@ -9,7 +9,7 @@
  * Jobs keep their order of arrival. Those whose signatures are checked go to disk together while the next ones
  * are being checked: the slower the disk, the larger the groups.
  */
-import { hash, type KeyObject } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { EdgeError, type ErrorCode } from '../errors.ts';
 import { gapRecords, parseGap } from '../log/gap.ts';
 import type { Log, NewEntry } from '../log/log.ts';
@@ -23,10 +23,11 @@ import { type Quarantine, type Refused, saveRefused } from '../store/quarantine.
 import type { SqlStatement } from '../store/store.ts';
 import { decodeDid } from '../wire/did.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../wire/envelope.ts';
+import { signatureInvalid } from '../wire/keys.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 import type { Stamp } from './clock.ts';
 import { checkProfile, GATEWAY_KIND } from './profiles.ts';
-import { verifyInPool, verifyKey } from './verify.ts';
+import { type VerifyKey, verifyInPool, verifyKey } from './verify.ts';
 
 /** Where an envelope came from: the DID that the connection or bus has proven, and a topic or port to show. */
 export type Source = { did: string; topic: string };
@@ -100,7 +101,7 @@ export class Accept {
   #pendingBytes = 0;
   #waiting: (() => void)[] = [];
   #committing = false;
-  readonly #keys = new WeakMap<Device, KeyObject>();
+  readonly #keys = new WeakMap<Device, VerifyKey>();
   /** Whether the store refused the last group: true from the first failure until a group is on disk again. */
   failing = false;
   /** Counts since start, for metrics. */
@@ -191,8 +192,8 @@ export class Accept {
       if (envelope.iss !== device.did) throw new EdgeError('ISSUER_MISMATCH', `iss is ${envelope.iss}`);
       if (device.status !== 'active' && !job.carried)
         throw new EdgeError('DEVICE_INACTIVE', `${device.did} is ${device.status}`);
-      verifyInPool(this.#keyOf(device), envelope.signed, envelope.signature, (valid) => {
-        if (!valid) job.refusal = new EdgeError('SIGNATURE_INVALID', `not by ${device.did}`);
+      verifyInPool(this.#keyOf(device), envelope, (valid, flaw) => {
+        if (!valid) job.refusal = signatureInvalid(device.did, flaw);
         this.#settle(job);
       });
     } catch (error) {
@@ -201,7 +202,7 @@ export class Accept {
     }
   }
 
-  #keyOf(device: Device): KeyObject {
+  #keyOf(device: Device): VerifyKey {
     let key = this.#keys.get(device);
     if (!key) {
       key = verifyKey(decodeDid(device.did));

@@ -4,9 +4,12 @@ import { concatBytes, utf8Bytes } from './bytes.ts';
 import { type CborMap, decodeCbor, encodeCbor } from './cbor.ts';
 
 const TAG_COSE_SIGN1 = 0xd2; // tag 18
-/** COSE algorithm identifiers: Ed25519 (RFC 9864), and the older EdDSA (RFC 9053). */
+/** COSE algorithm identifiers of RFC 9864: Ed25519, and ECDSA on P-256 with SHA-256. */
 export const ALG_ED25519 = -19;
+export const ALG_ESP256 = -9;
+/** Those of RFC 9053 that leave the curve open: EdDSA, and ES256. */
 export const ALG_EDDSA = -8;
+export const ALG_ES256 = -7;
 
 export type Sign1 = { protectedHeader: Uint8Array; payload: Uint8Array; signature: Uint8Array };
 /** With whatever is not signed; the payload is null where it is detached. */

@@ -5,7 +5,9 @@
 import { EdgeError } from '../errors.ts';
 import { isPrintableAscii } from './bytes.ts';
 import { type CborMap, type CborValue, decodeCbor, encodeCbor } from './cbor.ts';
-import { ALG_ED25519, ALG_EDDSA, decodeSign1, encodeSign1, sigStructure } from './cose.ts';
+import { ALG_ED25519, ALG_EDDSA, ALG_ES256, ALG_ESP256, decodeSign1, encodeSign1, sigStructure } from './cose.ts';
+import { keyTypeOf } from './did.ts';
+import { VERIFIERS } from './keys.ts';
 import { decodePack, encodePack, type SenmlRecord } from './senml.ts';
 
 /** The largest envelope in bytes: a C2SP entry bundle prefixes each entry with a uint16. */
@@ -51,9 +53,12 @@ export function counterBytes(epoch: number, seq: number): Uint8Array {
   return cti;
 }
 
-/** @throws EdgeError ENVELOPE_INVALID, SENML_INVALID or ENVELOPE_TOO_LARGE */
+/**
+ * @param claims with `alg` where it is to be another than the first of the type of key that `iss` names
+ * @throws EdgeError ENVELOPE_INVALID, ALG_MISMATCH, SENML_INVALID or ENVELOPE_TOO_LARGE
+ */
 export function encodeEnvelope(
-  claims: Claims,
+  claims: Claims & { alg?: number },
   records: readonly SenmlRecord[],
   sign: (signed: Uint8Array) => Uint8Array,
 ): Uint8Array {
@@ -61,7 +66,7 @@ export function encodeEnvelope(
     if (!Number.isInteger(part) || part < 0 || part > 0xffffffff) invalid('epoch and seq are 0 to 2^32 - 1');
   const protectedHeader = encodeCbor(
     new Map<number, CborValue>([
-      [ALG, ALG_ED25519],
+      [ALG, claims.alg ?? VERIFIERS[keyTypeOf(claims.iss)].algs[0]],
       [CONTENT_TYPE, SENML_CBOR],
       [
         CWT_CLAIMS,
@@ -84,7 +89,7 @@ export function encodeEnvelope(
 }
 
 /**
- * Everything but the signature's validity.
+ * Everything but the signature's validity, and whether `alg` fits the device's key.
  * @throws EdgeError ENVELOPE_TOO_LARGE, CBOR_INVALID, ENVELOPE_INVALID, ALG_MISMATCH or SENML_INVALID
  */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
@@ -107,7 +112,12 @@ const invalid = (why: string): never => {
 function decodeProtected(bytes: Uint8Array): Claims & { alg: number } {
   const header = asMap(decodeCbor(bytes), 'the protected header', 3);
   const alg = header.get(ALG);
-  if (alg !== ALG_ED25519 && alg !== ALG_EDDSA)
+  if (alg === ALG_ES256)
+    throw new EdgeError(
+      'ALG_MISMATCH',
+      'alg is -7 (ES256), which RFC 9864 deprecates because it leaves the curve open: -9 (ESP256)',
+    );
+  if (alg !== ALG_ED25519 && alg !== ALG_EDDSA && alg !== ALG_ESP256)
     throw new EdgeError('ALG_MISMATCH', `alg is ${typeof alg === 'number' ? alg : 'missing'}`);
   if (header.get(CONTENT_TYPE) !== SENML_CBOR) invalid('header 3 is not 112 (application/senml+cbor)');
   const claims = asMap(header.get(CWT_CLAIMS), 'header 15 (CWT claims)', 4);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { publicKeyFromDid } from '../../edge/wire/did.ts';
+import { didFromPublicKey, publicKeyFromDid } from '../../edge/wire/did.ts';
 import { connectMqtt, startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 
 type View = Record<string, unknown> & { did: string; status: string };
@@ -43,7 +43,9 @@ describe('enrolment', () => {
     const one = { ...view, declaredGaps: [] };
     expect((await gateway.api(`/devices/${did}`)).body).toEqual(one);
     expect((await gateway.api(`/devices/${encodeURIComponent(did)}`)).body).toEqual(one);
-    const bare = await make(gateway, { sub, kind: 'plant', custody: 'device', did: new TestDevice('bare').did });
+    const bareDid = new TestDevice('bare', 'plant', 'P-256').did;
+    const bare = await make(gateway, { sub, kind: 'plant', custody: 'device', did: bareDid });
+    expect((await gateway.api(`/devices/${bareDid}`)).body).toEqual({ ...bare.device, declaredGaps: [] });
     expect(bare.device).toMatchObject({ owner: null, capacityW: null, energySource: null, label: null });
 
     const { devices } = (await gateway.api('/devices')).body as { devices: View[] };
@@ -59,7 +61,7 @@ describe('enrolment', () => {
     const gateway = await startTestGateway();
     const wanted = { kind: 'meter', custody: 'gateway', sub: 'urn:sejong:mp:1' };
     const [a, b] = [await make(gateway, wanted), await make(gateway, wanted)];
-    expect(publicKeyFromDid(a.device.did)).toHaveLength(32);
+    expect(publicKeyFromDid(a.device.did).type).toBe('Ed25519');
     expect(a.device.did).not.toBe(b.device.did);
     expect(Buffer.from(a.secret as string, 'base64url')).toHaveLength(32);
     expect(a.secret).not.toBe(b.secret);
@@ -98,8 +100,12 @@ describe('enrolment', () => {
       [400, 'REQUEST_INVALID', { ...good, did: 'did:web:sejong.example' }],
       [400, 'REQUEST_INVALID', { ...good, secretHash: 'x' }],
       [400, 'REQUEST_INVALID', { ...good, status: 'active' }],
-      // Of the right form, but no Ed25519 key of prime order: P-256, another length, small order.
+      // Of the right form, but no key of prime order: other lengths, not on the curve, secp256k1, small order.
       [400, 'DID_INVALID', { ...good, did: 'did:key:zDnaerDaTF5BXEavCrfRZEk316dpbLsfPDZ3WJ5h' }],
+      [400, 'DID_INVALID', { ...good, did: didFromPublicKey(Uint8Array.of(2, ...new Uint8Array(31), 1), 'P-256') }],
+      [400, 'DID_INVALID', { ...good, did: didFromPublicKey(Uint8Array.of(4, ...new Uint8Array(32)), 'P-256') }],
+      [400, 'DID_INVALID', { ...good, did: 'did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme' }],
+      [400, 'REQUEST_INVALID', { ...good, did: `${new TestDevice('p', 'meter', 'P-256').did}1` }],
       [400, 'DID_INVALID', { ...good, did: fresh.slice(0, -1) }],
       [400, 'DID_INVALID', { ...good, did: `${fresh.slice(0, -1)}${fresh.endsWith('1') ? '2' : '1'}` }],
       [400, 'DID_INVALID', { ...good, did: 'did:key:z6MkeTG3bFFSLYVU7VqhgZxqr6YzpaGrQtFMh1uvqGy1vDnP' }],
@@ -170,7 +176,8 @@ describe('the life of a device', () => {
     const gateway = await startTestGateway();
     const old = await new TestDevice('old').enrol(gateway);
     const elsewhere = await new TestDevice('elsewhere').enrol(gateway);
-    const heir = { did: new TestDevice('heir').did, sub: old.sub, kind: 'meter', custody: 'device' };
+    // With a key of another type, too: the metering point carries on, never the key.
+    const heir = { did: new TestDevice('heir', 'meter', 'P-256').did, sub: old.sub, kind: 'meter', custody: 'device' };
     await make(gateway, heir);
     const replace = async (by: string): Promise<[number, string]> => {
       const { status, body } = await post(gateway, `/devices/${old.did}/replace`, { by });

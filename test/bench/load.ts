@@ -2,20 +2,22 @@
  * The load generator: a process of its own that costs as little as it can. Envelopes are signed before the clock
  * starts, packets are laid out end to end, and PUBACKs are counted by their bytes.
  *
- * stdin: JSON {url, origin, devices: [{did, secretKey (hex), sub}], messages, window, rate, pack, plain}
+ * stdin: JSON {url, origin, devices: [{did, keyType, secretKey (hex), sub}], messages, window, rate, pack, plain}
  * rate 0: as fast as the window allows. plain: no login (a bare broker).
  * stdout: JSON {messages, seconds, latencyMs: {p50, p99, max}}
  */
-import { createPrivateKey, type KeyObject, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { encodeEnvelope } from '../../edge/wire/envelope.ts';
+import { loginToken } from '../../firmware-sim/login.ts';
+import { fastSigner, type Sign } from '../../firmware-sim/signer.ts';
+import type { BenchDevice } from './start.ts';
 
 type Options = {
   url: string;
   origin: string;
-  devices: { did: string; secretKey: string; sub: string }[];
+  devices: BenchDevice[];
   messages: number;
   window: number;
   rate: number;
@@ -24,7 +26,6 @@ type Options = {
 };
 
 const PUBACK_BYTES = 4;
-const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 const o = JSON.parse(readFileSync(0, 'utf8')) as Options;
 
 const length = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, ...length(n >> 7)]);
@@ -35,12 +36,8 @@ const text = (s: string): Buffer => {
 const packet = (type: number, body: Buffer): Buffer =>
   Buffer.concat([Buffer.from([type, ...length(body.length)]), body]);
 
-function connectPacket(did: string, key: KeyObject): Buffer {
-  const now = Math.floor(Date.now() / 1000);
-  const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const head = `${b64({ alg: 'EdDSA', typ: 'JWT' })}.${b64({ sub: did, aud: o.origin, iat: now, exp: now + 300 })}`;
-  const token = `${head}.${sign(null, Buffer.from(head), key).toString('base64url')}`;
-  const login = o.plain ? [] : [text(did), text(token)];
+function connectPacket(did: string, sign: Sign): Buffer {
+  const login = o.plain ? [] : [text(did), text(loginToken(did, o.origin, sign))];
   return packet(
     0x10,
     Buffer.concat([text('MQTT'), Buffer.from([4, o.plain ? 0x02 : 0xc2, 0, 0]), text(did.slice(-16)), ...login]),
@@ -49,12 +46,8 @@ function connectPacket(did: string, key: KeyObject): Buffer {
 
 type Line = { socket: Socket; bytes: Buffer; ends: Uint32Array; sent: number; acked: number; at: Float64Array };
 
-async function open(device: Options['devices'][number], count: number): Promise<Line> {
-  const key = createPrivateKey({
-    key: Buffer.concat([ED25519_PKCS8, Buffer.from(device.secretKey, 'hex')]),
-    format: 'der',
-    type: 'pkcs8',
-  });
+async function open(device: BenchDevice, count: number): Promise<Line> {
+  const sign = fastSigner({ keyType: device.keyType, secretKey: Buffer.from(device.secretKey, 'hex') });
   const topic = text(`up/${device.did}/cose`);
   const parts: Buffer[] = [];
   const ends = new Uint32Array(count);
@@ -65,7 +58,7 @@ async function open(device: Options['devices'][number], count: number): Promise<
       { n: '1-0:1.8.0', u: 'Wh', v: 1_000_000 + i },
       { n: '1-0:16.7.0', u: 'W', v: 412 },
     ];
-    const envelope = encodeEnvelope(claims, records, (signed) => new Uint8Array(sign(null, signed, key)));
+    const envelope = encodeEnvelope(claims, records, sign);
     const id = (i % 65_535) + 1;
     const p = packet(0x32, Buffer.concat([topic, Buffer.from([id >> 8, id & 255]), envelope]));
     parts.push(p);
@@ -76,7 +69,7 @@ async function open(device: Options['devices'][number], count: number): Promise<
   const socket = connect(Number(port), hostname);
   socket.setNoDelay(true);
   await once(socket, 'connect');
-  socket.write(connectPacket(device.did, key));
+  socket.write(connectPacket(device.did, sign));
   const [connack] = (await once(socket, 'data')) as [Buffer];
   if (connack[3] !== 0) throw new Error(`CONNACK ${connack[3]}`);
   return { socket, bytes: Buffer.concat(parts), ends, sent: 0, acked: 0, at: new Float64Array(count) };

@@ -1,6 +1,5 @@
 /** Starts what is measured, each in a process of its own. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +8,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { localConfig, localToken } from '../../edge/commands/local.ts';
-import { didFromPublicKey } from '../../edge/wire/did.ts';
-import { publicKeyOf } from '../../edge/wire/ed25519.ts';
+import type { KeyType } from '../../edge/wire/keys.ts';
+import { didOf, newSecretKey } from '../../firmware-sim/signer.ts';
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const run = promisify(execFile);
@@ -23,10 +22,11 @@ export type BenchGateway = {
   data: string;
   token: string;
   /** Enrols n devices once and answers them. */
-  devices: (n: number) => Promise<BenchDevice[]>;
+  devices: (n: number, keyType?: KeyType) => Promise<BenchDevice[]>;
   stop: () => Promise<void>;
 };
-export type BenchDevice = { did: string; secretKey: string; sub: string };
+/** `secretKey` in hex. */
+export type BenchDevice = { did: string; keyType: KeyType; secretKey: string; sub: string };
 export type LoadResult = { messages: number; seconds: number; latencyMs: { p50: number; p99: number; max: number } };
 
 export async function startBareAedes(): Promise<ChildProcess & { url: string }> {
@@ -35,11 +35,12 @@ export async function startBareAedes(): Promise<ChildProcess & { url: string }> 
   return Object.assign(child, { url: `mqtt://127.0.0.1:${port}` });
 }
 
-function makeDevice(i: number): BenchDevice {
-  const secretKey = createHash('sha256').update(`bench ${i}`).digest();
+function makeDevice(i: number, keyType: KeyType): BenchDevice {
+  const secretKey = newSecretKey(keyType, `bench ${i}`);
   return {
-    did: didFromPublicKey(publicKeyOf(secretKey)),
-    secretKey: secretKey.toString('hex'),
+    did: didOf({ keyType, secretKey }),
+    keyType,
+    secretKey: Buffer.from(secretKey).toString('hex'),
     sub: `urn:sejong:mp:${String(i).padStart(6, '0')}`,
   };
 }
@@ -63,24 +64,25 @@ export async function startBenchGateway(chain: 'none' | 'embedded' = 'none'): Pr
     origin: string;
   };
   const token = await localToken(localConfig({ config }), 'bench', 'operator', 3600);
-  const enrolled: BenchDevice[] = [];
+  const enrolled: Record<KeyType, BenchDevice[]> = { Ed25519: [], 'P-256': [] };
   return {
     pid: child.pid as number,
     ...info,
     data,
     token,
-    devices: async (n) => {
-      for (let i = enrolled.length; i < n; i++) {
-        const device = makeDevice(i);
+    devices: async (n, keyType = 'Ed25519') => {
+      const mine = enrolled[keyType];
+      for (let i = mine.length; i < n; i++) {
+        const device = makeDevice(i, keyType);
         const answer = await fetch(`${info.http}/devices`, {
           method: 'POST',
           headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
           body: JSON.stringify({ did: device.did, kind: 'meter', custody: 'device', sub: device.sub }),
         });
         if (answer.status !== 201) throw new Error(await answer.text());
-        enrolled.push(device);
+        mine.push(device);
       }
-      return enrolled.slice(0, n);
+      return mine.slice(0, n);
     },
     stop: async () => {
       child.kill('SIGTERM');
@@ -95,6 +97,7 @@ let epoch = 0;
 export async function runLoad(o: {
   gateway?: BenchGateway;
   url?: string;
+  keyType?: KeyType;
   connections: number;
   messages: number;
   window: number;
@@ -102,8 +105,8 @@ export async function runLoad(o: {
   plain: boolean;
 }): Promise<LoadResult> {
   const devices = o.gateway
-    ? await o.gateway.devices(o.connections)
-    : Array.from({ length: o.connections }, (_, i) => makeDevice(i));
+    ? await o.gateway.devices(o.connections, o.keyType)
+    : Array.from({ length: o.connections }, (_, i) => makeDevice(i, 'Ed25519'));
   const options = {
     ...o,
     gateway: undefined,

@@ -12,7 +12,7 @@ import { makeConfig } from '../../edge/config.ts';
 import type { RunInfo } from '../../edge/gateway.ts';
 import { openIdentity } from '../../edge/identity.ts';
 import { edge, start } from '../support/cli.ts';
-import { tempFolder } from '../support/temp.ts';
+import { tempFolder, until } from '../support/temp.ts';
 import { checkAnchors, wholeTruth } from '../support/whole-truth.ts';
 
 type Result = {
@@ -67,17 +67,21 @@ it('npm start shows meters, plants, vehicles and the serial inverter in the log,
       r.ok ? r.text() : Promise.reject(new Error(`${path}: ${r.status}`)),
     );
   const { entries } = JSON.parse(await get('/entries?limit=500')) as {
-    entries: { index: number; kind: string; custody: string }[];
+    entries: { index: number; did: string; kind: string; custody: string }[];
   };
   const kinds = new Map(entries.map((e) => [e.kind, e]));
   expect([...kinds.keys()].sort()).toEqual(
     expect.arrayContaining(['gateway', 'inverter', 'meter', 'plant', 'vehicle']),
   );
   expect(kinds.get('inverter')?.custody).toBe('gateway');
+  const p256 = entries.filter((e) => e.did.startsWith('did:key:zDn'));
+  expect(p256.map((e) => e.kind)).toEqual(expect.arrayContaining(['plant', 'vehicle']));
+  const ofP256 = p256[0]?.index as number;
   const receipt = join(data, 'receipt.json');
   const proof = join(data, 'receipt.tlog-proof');
   writeFileSync(receipt, await get('/entries/1/receipt'));
-  writeFileSync(proof, await get('/entries/1/receipt?format=tlog-proof'));
+  await until(() => get(`/entries/${ofP256}/receipt`).then(Boolean, () => false), 'a checkpoint covers it');
+  writeFileSync(proof, await get(`/entries/${ofP256}/receipt?format=tlog-proof`));
   const key = await get('/log/key');
 
   await first.line(/^\{"entries"/);
@@ -100,7 +104,10 @@ it('npm start shows meters, plants, vehicles and the serial inverter in the log,
     const contract = firstContractAddress(
       privateKeyToAddress(toHex(openIdentity(makeConfig({ dataFolder: data })).anchorKey)),
     );
-    for (const file of [receipt, proof]) {
+    for (const [file, signer] of [
+      [receipt, /did:key:z/],
+      [proof, /did:key:zDn/],
+    ] as const) {
       const { code, stdout } = await edge([
         'verify',
         file,
@@ -113,6 +120,7 @@ it('npm start shows meters, plants, vehicles and the serial inverter in the log,
       ]);
       expect(code, stdout).toBe(0);
       expect(stdout).toMatch(/^ok {4}anchored root /m);
+      expect(stdout.match(/^ok {4}device signature {6}by (.*)$/m)?.[1]).toMatch(signer);
     }
     expect(await checkAnchors(data, new AnchorsContract(rpcClient(chain.rpc), contract))).toBeGreaterThanOrEqual(3);
   } finally {

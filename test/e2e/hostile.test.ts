@@ -125,6 +125,8 @@ it('outage and restart: buffers drain in order, across lost links and power cuts
         '3',
         '--plants',
         '1',
+        '--p256-every',
+        '2',
       ].concat([
         '--every',
         '0.1',

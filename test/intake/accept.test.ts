@@ -173,7 +173,7 @@ describe('quarantine', () => {
   type Given = { path: Path; meter: Meter };
   type Input = { bytes: Uint8Array; did?: string };
   const other = new Meter('other');
-  const p256 = 'did:key:zDnaerDaTF5BXEavCrfRZEk316dpbLsfPDZ3WJ5hRTPFU2169';
+  const secp256k1 = 'did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme';
   const header = (meter: Meter, alg: number): Uint8Array =>
     encodeCbor(
       new Map<number, number | Map<number, string | number | Uint8Array>>([
@@ -220,8 +220,8 @@ describe('quarantine', () => {
     DID_INVALID: {
       input: 'a device that was enrolled with a key of another kind',
       make: async ({ path, meter }) => {
-        await path.devices.enrol({ did: p256, kind: 'meter', custody: 'device', sub: meter.sub }, 1);
-        return { bytes: meter.envelope({ iss: p256 }), did: p256 };
+        await path.devices.enrol({ did: secp256k1, kind: 'meter', custody: 'device', sub: meter.sub }, 1);
+        return { bytes: meter.envelope({ iss: secp256k1 }), did: secp256k1 };
       },
     },
     ALG_MISMATCH: {

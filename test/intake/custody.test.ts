@@ -49,7 +49,7 @@ describe('a device whose key the gateway holds', () => {
       const e = readingAt(path, index);
       expect(e).toMatchObject({ iss: legacy.did, sub: legacy.sub, epoch: path.store.boot, seq: index - 1 });
       expect(e.records).toEqual([{ n: '1-0:1.8.0', u: 'Wh', v: wh }]);
-      expect(verifyEd25519(e.signature, e.signed, publicKeyFromDid(legacy.did))).toBe(true);
+      expect(verifyEd25519(e.signature, e.signed, publicKeyFromDid(legacy.did).bytes)).toBe(true);
     }
     await path.finish();
   });

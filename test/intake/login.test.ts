@@ -6,6 +6,7 @@ import { publicKeyFromDid } from '../../edge/wire/did.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 import { CONNACK, type ConnectOptions, connectPacket, publishPacket, RawMqtt } from './raw-mqtt.ts';
 
+const N_OF_P256 = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const now = (): number => Math.floor(Date.now() / 1000);
 const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
@@ -18,7 +19,7 @@ function jwt(
 ): string {
   const iat = now();
   const head = `${b64({ alg: 'EdDSA', ...header })}.${b64({ sub: device.did, iat, exp: iat + 300, ...claims })}`;
-  const { privateKey } = keyPair(by.secretKey, publicKeyFromDid(by.did));
+  const { privateKey } = keyPair(by.secretKey, publicKeyFromDid(by.did).bytes);
   return `${head}.${sign(null, Buffer.from(head), privateKey).toString('base64url')}`;
 }
 
@@ -41,7 +42,7 @@ describe('a device that holds its key', () => {
     const other = await new TestDevice('login-other').enrol(gateway);
     const unsigned = `${b64({ alg: 'none' })}.${b64({ sub: device.did, aud, iat: now(), exp: now() + 300 })}.`;
     const hmacHead = `${b64({ alg: 'HS256' })}.${b64({ sub: device.did, aud, iat: now(), exp: now() + 300 })}`;
-    const hmac = createHmac('sha256', publicKeyFromDid(device.did)).update(hmacHead).digest('base64url');
+    const hmac = createHmac('sha256', publicKeyFromDid(device.did).bytes).update(hmacHead).digest('base64url');
     const good = jwt(device, { aud });
 
     const accepted: [string, string][] = [
@@ -142,6 +143,47 @@ describe('a device that holds its key', () => {
   });
 });
 
+describe('a device that holds a P-256 key', () => {
+  it('logs in with an ES256 token, either twin of its signature, and with no other algorithm or form', async () => {
+    const gateway = await startTestGateway({ clock: { source: 'synced' } });
+    const aud = gateway.info.origin;
+    const device = await new TestDevice('login-p256', 'meter', 'P-256').enrol(gateway);
+    const other = await new TestDevice('login-p256-other', 'meter', 'P-256').enrol(gateway);
+    const edwards = await new TestDevice('login').enrol(gateway);
+    const good = device.jwt(aud);
+    const [head, claims, signature] = good.split('.') as [string, string, string];
+    const raw = Buffer.from(signature, 'base64url');
+    const s = BigInt(`0x${raw.subarray(32).toString('hex')}`);
+    const twin = Buffer.from((N_OF_P256 - s).toString(16).padStart(64, '0'), 'hex');
+    const withSignature = (bytes: Uint8Array): string =>
+      `${head}.${claims}.${Buffer.from(bytes).toString('base64url')}`;
+    const integer = (bytes: Uint8Array): Buffer => Buffer.concat([Uint8Array.of(2, 33, 0), bytes]);
+    const der = Buffer.concat([Uint8Array.of(0x30, 70), integer(raw.subarray(0, 32)), integer(raw.subarray(32))]);
+    const { bytes } = publicKeyFromDid(device.did);
+    const hmacHead = `${b64({ alg: 'HS256' })}.${claims}`;
+    const hmac = createHmac('sha256', bytes).update(hmacHead).digest('base64url');
+
+    for (const password of [good, withSignature(Buffer.concat([raw.subarray(0, 32), twin]))])
+      expect(await knock(gateway, { user: device.did, password })).toBe(CONNACK.accepted);
+    const refused: [string, TestDevice, string][] = [
+      ["another device's key", device, other.jwt(aud, { sub: device.did })],
+      ['another audience', device, device.jwt('elsewhere')],
+      ['expired', device, device.jwt(aud, { iat: now() - 600, exp: now() - 300 })],
+      ...['EdDSA', 'Ed25519', 'ES256K', 'ES384', 'ESP256', 'none', 'HS256'].map((alg): [string, TestDevice, string] => [
+        alg,
+        device,
+        device.jwt(aud, {}, alg),
+      ]),
+      ['HS256 with the public key', device, `${hmacHead}.${hmac}`],
+      ['a signature in DER', device, withSignature(der)],
+      ['an Ed25519 key that says ES256', edwards, edwards.jwt(aud, {}, 'ES256')],
+    ];
+    for (const [why, { did: user }, password] of refused)
+      expect(await knock(gateway, { user, password }), why).toBe(CONNACK.refused);
+    await gateway.finish();
+  });
+});
+
 describe('a device whose key the gateway holds', () => {
   it('logs in with the secret that it got when it was enrolled, and with nothing else', async () => {
     const gateway = await startTestGateway();
@@ -177,7 +219,7 @@ describe('a person', () => {
       expect(await knock(gateway, { user: role, password: await gateway.token(role) })).toBe(CONNACK.accepted);
 
     const device = await new TestDevice('login').enrol(gateway);
-    const key = keyPair(device.secretKey, publicKeyFromDid(device.did)).privateKey;
+    const key = keyPair(device.secretKey, publicKeyFromDid(device.did).bytes).privateKey;
     const forged = await new SignJWT({ role: 'viewer' })
       .setProtectedHeader({ alg: 'EdDSA' })
       .setIssuer(gateway.info.did)

@@ -2,9 +2,8 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
-import { decodeDid } from '../../edge/wire/did.ts';
-import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { decodeEnvelope, type Envelope } from '../../edge/wire/envelope.ts';
+import { verifyEnvelope } from '../../edge/wire/verify.ts';
 
 export type Received = { did: string; bytes: Uint8Array; dup: boolean; connection: number; acked: boolean };
 
@@ -108,7 +107,7 @@ export class TestBroker {
     for (const { did, bytes, connection } of this.received) {
       const envelope = decodeEnvelope(bytes);
       if (envelope.iss !== did) throw new Error(`${envelope.iss} on the topic of ${did}`);
-      if (!verifyEd25519(envelope.signature, envelope.signed, decodeDid(did))) throw new Error('a bad signature');
+      verifyEnvelope(envelope);
       const cti = (BigInt(envelope.epoch) << 32n) | BigInt(envelope.seq);
       const key = `${did} ${cti}`;
       const before = bytesOf.get(key);

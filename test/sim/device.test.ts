@@ -1,9 +1,10 @@
 import { EventEmitter, once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { importJWK, jwtVerify } from 'jose';
+import { jwtVerify } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { decodeDid } from '../../edge/wire/did.ts';
+import { verifyKey } from '../../edge/intake/verify.ts';
+import { decodeDid, keyTypeOf } from '../../edge/wire/did.ts';
 import { decodeEnvelope } from '../../edge/wire/envelope.ts';
 import { sequence } from '../../firmware-sim/random.ts';
 import { cti, type TestBroker } from './broker.ts';
@@ -26,30 +27,37 @@ function expectAll(
 }
 
 describe('a device', () => {
-  it('logs in with its DID and a token of its own for this gateway, a fresh one for each connection', async () => {
-    const broker = await startBroker();
-    const { shared } = makeShared(broker);
-    const device = bootDevice(temporaryFolder(), shared);
-    onTestFinished(() => device.kill());
-    device.sample(minute(0));
-    device.goOnline();
-    await drained(device);
-    device.goOffline();
-    device.goOnline();
-    await broker.until(() => broker.logins.length === 2);
-    for (const { user, password } of broker.logins) {
-      expect(user).toBe(device.did);
-      const x = Buffer.from(decodeDid(user)).toString('base64url');
-      const key = await importJWK({ kty: 'OKP', crv: 'Ed25519', x }, 'EdDSA');
-      const { payload, protectedHeader } = await jwtVerify(password, key, {
-        audience: 'sejong.example/test',
-        subject: user,
-        algorithms: ['EdDSA'],
-      });
-      expect(protectedHeader).toEqual({ alg: 'EdDSA', typ: 'JWT' });
-      expect((payload.exp as number) - (payload.iat as number)).toBe(300);
-    }
-  });
+  it.each([
+    ['Ed25519', 'EdDSA'],
+    ['P-256', 'ES256'],
+  ] as const)(
+    'with an %s key logs in with its DID and an %s token of its own for this gateway, a fresh one for each connection',
+    async (keyType, alg) => {
+      const broker = await startBroker();
+      const { shared } = makeShared(broker);
+      const device = bootDevice(temporaryFolder(), shared, 'meter', 'meter-001', keyType);
+      onTestFinished(() => device.kill());
+      device.sample(minute(0));
+      device.goOnline();
+      await drained(device);
+      device.goOffline();
+      device.goOnline();
+      await broker.until(() => broker.logins.length === 2);
+      for (const { user, password } of broker.logins) {
+        expect(user).toBe(device.did);
+        expect(decodeDid(user).type).toBe(keyType);
+        const key = verifyKey(decodeDid(user)).object;
+        const { payload, protectedHeader } = await jwtVerify(password, key, {
+          audience: 'sejong.example/test',
+          subject: user,
+          algorithms: [alg],
+        });
+        expect(protectedHeader).toEqual({ alg, typ: 'JWT' });
+        expect((payload.exp as number) - (payload.iat as number)).toBe(300);
+      }
+      broker.check();
+    },
+  );
 
   it('keeps its key in a file that only its owner can read, and never makes a new one for one it cannot read', async () => {
     const broker = await startBroker();
@@ -63,6 +71,28 @@ describe('a device', () => {
     expect(second.did).toBe(first.did);
     writeFileSync(join(folder, 'key.json'), '{"secretKey":');
     expect(() => bootDevice(folder, shared)).toThrow(/key.json is not a key file/);
+  });
+
+  it('keeps the type of its key whatever the next run asks for, and one from before there was a choice is Ed25519', async () => {
+    const broker = await startBroker();
+    const { shared } = makeShared(broker);
+    const [folder, old] = [temporaryFolder(), temporaryFolder()];
+    const boot = (where: string, keyType?: 'P-256' | 'Ed25519') => {
+      const device = bootDevice(where, shared, 'meter', 'meter-001', keyType);
+      device.kill();
+      return device.did;
+    };
+    const did = boot(folder, 'P-256');
+    expect(keyTypeOf(did)).toBe('P-256');
+    expect(boot(folder, 'Ed25519')).toBe(did);
+    const before = boot(old);
+    const path = join(old, 'key.json');
+    const { keyType, ...rest } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    expect(keyType).toBe('Ed25519');
+    writeFileSync(path, JSON.stringify(rest));
+    expect(boot(old, 'P-256')).toBe(before);
+    writeFileSync(path, JSON.stringify({ ...rest, keyType: 'RSA' }));
+    expect(() => boot(old)).toThrow(/key.json is not a key file/);
   });
 
   it('measures on while it is offline, then drains in order', async () => {

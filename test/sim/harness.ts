@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { KeyType } from '../../edge/wire/keys.ts';
 import { Device } from '../../firmware-sim/device.ts';
 import type { Kind } from '../../firmware-sim/identity.ts';
 import type { Shared } from '../../firmware-sim/station.ts';
@@ -49,8 +50,14 @@ export function makeShared(broker: TestBroker, changes: Partial<Shared> = {}) {
   return { shared, tally, acked, reports };
 }
 
-export function bootDevice(folder: string, shared: Shared, kind: Kind = 'meter', name = `${kind}-001`): Device {
-  return new Device(folder, { name, kind, runSeed: 7, seeded: true, ordinal: 0 }, shared, NOON);
+export function bootDevice(
+  folder: string,
+  shared: Shared,
+  kind: Kind = 'meter',
+  name = `${kind}-001`,
+  keyType: KeyType = 'Ed25519',
+): Device {
+  return new Device(folder, { name, kind, keyType, runSeed: 7, seeded: true, ordinal: 0 }, shared, NOON);
 }
 
 const acks = new EventEmitter().setMaxListeners(0);

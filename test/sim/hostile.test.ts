@@ -27,7 +27,11 @@ async function act(device: HostileDevice, tally: { acked: number; sent: number }
 const read = (broker: TestBroker) =>
   broker.received.map(({ did, bytes }) => {
     const envelope = decodeEnvelope(bytes);
-    return { did, ...envelope, valid: verifyEd25519(envelope.signature, envelope.signed, decodeDid(envelope.iss)) };
+    return {
+      did,
+      ...envelope,
+      valid: verifyEd25519(envelope.signature, envelope.signed, decodeDid(envelope.iss).bytes),
+    };
   });
 
 describe('hostile devices', () => {

@@ -1,21 +1,21 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { didFromPublicKey } from '../../edge/wire/did.ts';
-import { publicKeyOf, verifyEd25519 } from '../../edge/wire/ed25519.ts';
+import { keyTypeOf } from '../../edge/wire/did.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../edge/wire/envelope.ts';
-import { Fleet, type FleetOptions, fastSigner } from '../../firmware-sim/load.ts';
+import { verifyEnvelope } from '../../edge/wire/verify.ts';
+import { Fleet, type FleetOptions } from '../../firmware-sim/load.ts';
+import { didOf, fastSigner } from '../../firmware-sim/signer.ts';
 import { Template } from '../../firmware-sim/template.ts';
 import { makeShared, startBroker, temporaryFolder, whenAcked } from './harness.ts';
 
 const secretKey = new Uint8Array(32).fill(9);
-const did = didFromPublicKey(publicKeyOf(secretKey));
 const sub = 'urn:sejong:mp:000042';
 
 function startFleet(url: Parameters<typeof makeShared>[0], changes: Partial<FleetOptions>, folder = temporaryFolder()) {
   const made = makeShared(url, { window: 8 });
   const fleet = new Fleet(
     join(folder, 'fleet'),
-    { devices: 3, rate: 0, pack: 1, presign: 0, seed: 7, seeded: true, ...changes },
+    { devices: 3, rate: 0, pack: 1, presign: 0, seed: 7, seeded: true, keyType: () => 'Ed25519', ...changes },
     made.shared,
   );
   onTestFinished(async () => {
@@ -26,9 +26,18 @@ function startFleet(url: Parameters<typeof makeShared>[0], changes: Partial<Flee
 }
 
 describe('load', () => {
-  it.each([1, 2, 10, 300, 1500])('makes the bytes that edge/wire makes, with %i records', (pack) => {
+  it.each([
+    [1, 'Ed25519'],
+    [2, 'P-256'],
+    [10, 'Ed25519'],
+    [300, 'P-256'],
+    [1500, 'P-256'],
+    [1500, 'Ed25519'],
+  ] as const)('makes the bytes that edge/wire makes, with %i records and an %s key', (pack, keyType) => {
+    const key = { keyType, secretKey };
+    const did = didOf(key);
     const template = new Template(did, sub, pack);
-    const sign = fastSigner(secretKey);
+    const sign = fastSigner(key);
     for (const [iat, epoch, seq, register] of [
       [1_790_000_000, 1, 0, 70_000_000],
       [1_790_000_001, 0xffffffff, 0xffffffff, 0xfffffff0],
@@ -40,20 +49,22 @@ describe('load', () => {
         Array.from({ length: pack }, (_, i) => (i === 0 ? undefined : -60 * i)),
       );
       expect(envelope.records[0]).toEqual({ n: '1-0:1.8.0', u: 'Wh', v: register });
-      expect(encodeEnvelope({ iss: did, sub, iat, epoch, seq }, envelope.records, sign)).toEqual(new Uint8Array(bytes));
-      expect(verifyEd25519(envelope.signature, envelope.signed, publicKeyOf(secretKey))).toBe(true);
+      const again = encodeEnvelope({ iss: did, sub, iat, epoch, seq }, envelope.records, () => envelope.signature);
+      expect(again).toEqual(new Uint8Array(bytes));
+      verifyEnvelope(envelope);
     }
   });
 
   it('keeps every window full, in the order of the counters, and stops when told', async () => {
     const broker = await startBroker();
-    const { fleet, tally } = startFleet(broker, {});
+    const { fleet, tally } = startFleet(broker, { keyType: (i) => (i === 1 ? 'P-256' : 'Ed25519') });
     fleet.start();
     await broker.until(() => broker.received.length >= 300);
     fleet.finish();
     await whenAcked(() => fleet.devices.every((d) => d.buffered === 0));
     expect(tally.acked).toBe(tally.sent);
     expect(new Set(broker.received.map((r) => r.did))).toEqual(new Set(fleet.devices.map((d) => d.did)));
+    expect(fleet.devices.map((d) => keyTypeOf(d.did))).toEqual(['Ed25519', 'P-256', 'Ed25519']);
     broker.received.length = 300;
     broker.check();
   });

@@ -1,14 +1,14 @@
 /** A real gateway in this process, on free ports and a temp folder, and devices to speak to it. */
-import { createHash, type KeyObject, sign } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import mqtt, { type MqttClient } from 'mqtt';
 import { onTestFinished } from 'vitest';
 import { type Config, makeConfig } from '../../edge/config.ts';
 import { type Gateway, startGateway } from '../../edge/gateway.ts';
-import { keyPair, type Role } from '../../edge/tokens.ts';
-import { didFromPublicKey } from '../../edge/wire/did.ts';
-import { publicKeyOf, signEd25519 } from '../../edge/wire/ed25519.ts';
+import type { Role } from '../../edge/tokens.ts';
 import { encodeEnvelope } from '../../edge/wire/envelope.ts';
+import { type KeyType, VERIFIERS } from '../../edge/wire/keys.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
+import { didOf, fastSigner, makeSigner, type Sign } from '../../firmware-sim/signer.ts';
 import { tempFolder } from './temp.ts';
 import { type WholeTruth, wholeTruth } from './whole-truth.ts';
 
@@ -78,20 +78,21 @@ export async function startTestGateway(values: Part<Config> = {}): Promise<TestG
 
 /** A device that holds its key. */
 export class TestDevice {
+  readonly keyType: KeyType;
   readonly secretKey: Uint8Array;
   readonly did: string;
   readonly sub: string;
   readonly kind: string;
-  /** OpenSSL signs ten times as fast as @noble/ed25519, which wholeTruth verifies with. */
-  readonly #privateKey: KeyObject;
+  /** OpenSSL signs ten times as fast as the noble libraries, which wholeTruth verifies with. */
+  readonly #sign: Sign;
   epoch = 1;
   seq = 0;
 
-  constructor(name: string, kind = 'meter') {
+  constructor(name: string, kind = 'meter', keyType: KeyType = 'Ed25519') {
+    this.keyType = keyType;
     this.secretKey = new Uint8Array(createHash('sha256').update(`test device ${name}`).digest());
-    const publicKey = publicKeyOf(this.secretKey);
-    this.#privateKey = keyPair(this.secretKey, publicKey).privateKey;
-    this.did = didFromPublicKey(publicKey);
+    this.#sign = fastSigner(this);
+    this.did = didOf(this);
     this.sub = `urn:sejong:mp:${name}`;
     this.kind = kind;
   }
@@ -118,6 +119,7 @@ export class TestDevice {
       iss?: string;
       sub?: string;
       records?: SenmlRecord[];
+      alg?: number;
       secretKey?: Uint8Array;
     } = {},
   ): Uint8Array {
@@ -127,17 +129,18 @@ export class TestDevice {
       iat: 1_790_000_000,
       epoch: over.epoch ?? this.epoch,
       seq: over.seq ?? this.seq++,
+      ...(over.alg === undefined ? {} : { alg: over.alg }),
     };
-    return encodeEnvelope(claims, over.records ?? this.records(), (signed) =>
-      over.secretKey ? signEd25519(signed, over.secretKey) : new Uint8Array(sign(null, signed, this.#privateKey)),
-    );
+    const { keyType } = this;
+    const sign = over.secretKey ? makeSigner({ keyType, secretKey: over.secretKey }) : this.#sign;
+    return encodeEnvelope(claims, over.records ?? this.records(), (signed) => new Uint8Array(sign(signed)));
   }
 
-  jwt(origin: string, over: Record<string, unknown> = {}): string {
+  jwt(origin: string, over: Record<string, unknown> = {}, alg = VERIFIERS[this.keyType].jwsAlgs[0]): string {
     const now = Math.floor(Date.now() / 1000);
     const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const head = `${b64({ alg: 'EdDSA', typ: 'JWT' })}.${b64({ sub: this.did, aud: origin, iat: now, exp: now + 300, ...over })}`;
-    return `${head}.${Buffer.from(sign(null, Buffer.from(head), this.#privateKey)).toString('base64url')}`;
+    const head = `${b64({ alg, typ: 'JWT' })}.${b64({ sub: this.did, aud: origin, iat: now, exp: now + 300, ...over })}`;
+    return `${head}.${Buffer.from(this.#sign(Buffer.from(head))).toString('base64url')}`;
   }
 
   /** Connects and logs in; the connection ends with the test. */

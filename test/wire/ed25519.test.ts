@@ -13,8 +13,8 @@ const fromLittleEndian = (bytes: Uint8Array) => BigInt(`0x${Buffer.from(bytes).r
 /** The verifier of the hot path, with the check of the key that comes before it there. */
 const hotPath = async (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array) => {
   if (checkPublicKey(publicKey)) return false;
-  const key = verifyKey(publicKey);
-  return new Promise<boolean>((resolve) => verifyInPool(key, message, signature, resolve));
+  const key = verifyKey({ type: 'Ed25519', bytes: publicKey });
+  return new Promise<boolean>((resolve) => verifyInPool(key, { alg: -19, signed: message, signature }, resolve));
 };
 const both = async (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array) => {
   const noble = verifyEd25519(signature, message, publicKey);

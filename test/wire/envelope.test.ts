@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeCbor } from '../../edge/wire/cbor.ts';
-import { didFromPublicKey, publicKeyFromDid } from '../../edge/wire/did.ts';
+import { decodeSign1, encodeSign1 } from '../../edge/wire/cose.ts';
+import { decodeDid, didFromPublicKey, MAX_DID_LENGTH, publicKeyFromDid } from '../../edge/wire/did.ts';
 import { publicKeyOf, signEd25519, verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { type Claims, decodeEnvelope, encodeEnvelope } from '../../edge/wire/envelope.ts';
+import { p256PublicKeyOf, signP256 } from '../../edge/wire/p256.ts';
 import { decodePack, encodePack, resolveLegacy, type SenmlRecord } from '../../edge/wire/senml.ts';
+import { verifyEnvelope } from '../../edge/wire/verify.ts';
 
 const secret = new Uint8Array(32).fill(7);
 const publicKey = publicKeyOf(secret);
@@ -16,6 +19,9 @@ const records: SenmlRecord[] = [
   { n: 'Vehicle.CurrentLocation.Latitude', u: 'lat', v: 36.4801 },
 ];
 const sign = (signed: Uint8Array) => signEd25519(signed, secret);
+const p256Point = p256PublicKeyOf(secret);
+const p256Did = didFromPublicKey(p256Point, 'P-256');
+const signEsp256 = (signed: Uint8Array) => signP256(signed, secret);
 
 const record: fc.Arbitrary<SenmlRecord> = fc
   .tuple(
@@ -39,14 +45,60 @@ const pack = fc.uniqueArray(record, { minLength: 1, maxLength: 12, selector: (r)
 describe('did:key', () => {
   it('round-trips the example of the did:key specification', () => {
     const example = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
-    expect(didFromPublicKey(publicKeyFromDid(example))).toBe(example);
+    expect(didFromPublicKey(publicKeyFromDid(example).bytes)).toBe(example);
+  });
+
+  it('round-trips the P-256 examples of the did:key specification, and answers the type of the key', () => {
+    for (const example of [
+      'did:key:zDnaerDaTF5BXEavCrfRZEk316dpbLsfPDZ3WJ5hRTPFU2169',
+      'did:key:zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv',
+    ]) {
+      const { type, bytes } = publicKeyFromDid(example);
+      expect([type, bytes.length]).toEqual(['P-256', 33]);
+      expect(didFromPublicKey(bytes, type)).toBe(example);
+    }
+    expect(decodeDid(did)).toEqual({ type: 'Ed25519', bytes: publicKey });
+  });
+
+  it('has the letters and the length of its type for every key', () => {
+    const [lowest, highest] = [new Uint8Array(32), new Uint8Array(32).fill(0xff)];
+    for (const rest of [lowest, highest]) {
+      expect(didFromPublicKey(rest)).toMatch(/^did:key:z6Mk.{44}$/);
+      for (const form of [2, 3])
+        expect(didFromPublicKey(Uint8Array.of(form, ...rest), 'P-256')).toMatch(/^did:key:zDn.{46}$/);
+    }
+    expect(MAX_DID_LENGTH).toBe(p256Did.length);
+  });
+
+  it('refuses P-256 keys in any other form, off the curve, of another length or with altered characters', () => {
+    const uncompressed = Uint8Array.of(4, ...p256Point.subarray(1), ...new Uint8Array(32));
+    const off = p256Point.map((byte, i) => (i === 32 ? byte ^ 4 : byte)); // this x has no point
+    for (const bad of [
+      didFromPublicKey(uncompressed, 'P-256'),
+      didFromPublicKey(off, 'P-256'),
+      didFromPublicKey(Uint8Array.of(4, ...p256Point.subarray(1)), 'P-256'),
+      didFromPublicKey(Uint8Array.of(2, ...new Uint8Array(32).fill(0xff)), 'P-256'),
+      didFromPublicKey(p256Point.subarray(1), 'P-256'),
+      didFromPublicKey(p256Point), // a P-256 key said to be Ed25519
+      didFromPublicKey(publicKey, 'P-256'),
+      `${p256Did}1`,
+      p256Did.slice(0, -1),
+      p256Did.replace('did:key:zDn', 'did:key:z1Dn'),
+      p256Did.replace('did:key:zDn', 'did:key:zDN'),
+      p256Did.replace('did:key:z', 'did:key:'),
+      p256Did.replace('did:key:z', 'did:key:Z'),
+      `${p256Did.slice(0, -1)}0`,
+      ` ${p256Did}`,
+      'did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme', // secp256k1
+      'did:key:z82Lm1MpAkeJcix9K8TMiLd5NMAhnwkjjCBeWHXyu3U4oT2MVJJKXkcVBgjGhnLBn2Kaau9', // P-384
+    ])
+      expect(() => publicKeyFromDid(bad), bad).toThrow(expect.objectContaining({ code: 'DID_INVALID' }));
   });
 
   it('refuses other methods, other keys, other lengths and altered characters', () => {
     for (const bad of [
       '',
       'did:web:example.com',
-      'did:key:zDnaerDaTF5BXEavCrfRZEk316dpbLsfPDZ3WJ5hRTPFU2169',
       `${did}1`,
       did.slice(0, -1),
       did.replace('z6Mk', 'z6M0'),
@@ -166,8 +218,46 @@ describe('envelope', () => {
     );
   });
 
-  it('any byte changed is refused or fails to verify, wherever it is', () => {
-    const bytes = encodeEnvelope(claims, records, sign);
+  it('has alg -9 where iss is the DID of a P-256 key, and its signature verifies as that and as nothing else', () => {
+    const own = { ...claims, iss: p256Did };
+    const bytes = encodeEnvelope(own, records, signEsp256);
+    const e = decodeEnvelope(bytes);
+    expect(e.alg).toBe(-9);
+    verifyEnvelope(e);
+    expect(Buffer.from(encodeEnvelope(own, records, signEsp256)).equals(bytes), 'RFC 6979').toBe(true);
+    const failing = (envelope: Uint8Array) => {
+      try {
+        verifyEnvelope(decodeEnvelope(envelope));
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+      return undefined;
+    };
+    verifyEnvelope(decodeEnvelope(encodeEnvelope({ ...claims, alg: -8 }, records, sign)));
+    // Whatever signed it: the key in iss says which alg there may be.
+    for (const signer of [sign, signEsp256]) {
+      expect(failing(encodeEnvelope({ ...claims, alg: -9 }, records, signer))).toBe('ALG_MISMATCH');
+      expect(failing(encodeEnvelope({ ...own, alg: -19 }, records, signer))).toBe('ALG_MISMATCH');
+      expect(failing(encodeEnvelope({ ...own, alg: -8 }, records, signer))).toBe('ALG_MISMATCH');
+    }
+    expect(failing(encodeEnvelope(own, records, sign))).toBe('SIGNATURE_INVALID');
+  });
+
+  it('is refused with alg -7 (ES256), and told to say -9', () => {
+    const sign1 = decodeSign1(encodeEnvelope({ ...claims, iss: p256Did }, records, signEsp256));
+    const protectedHeader = Uint8Array.from(sign1.protectedHeader);
+    expect(protectedHeader.subarray(0, 3)).toEqual(Uint8Array.of(0xa3, 0x01, 0x28));
+    protectedHeader[2] = 0x26;
+    expect(() => decodeEnvelope(encodeSign1({ ...sign1, protectedHeader }))).toThrow(
+      expect.objectContaining({ code: 'ALG_MISMATCH', detail: expect.stringContaining('-9 (ESP256)') }),
+    );
+  });
+
+  it.each([
+    ['Ed25519', claims, sign],
+    ['P-256', { ...claims, iss: p256Did }, signEsp256],
+  ] as const)('%s: any byte changed is refused or fails to verify, wherever it is', (_, own, signer) => {
+    const bytes = encodeEnvelope(own, records, signer);
     let refused = 0;
     for (let at = 0; at < bytes.length; at++)
       for (const flip of [0x01, 0x80, 0xff]) {
@@ -182,9 +272,12 @@ describe('envelope', () => {
           continue;
         }
         // What decodes must be the only encoding of what it says ...
-        expect(Buffer.from(encodeEnvelope(e, e.records, () => e.signature)).equals(changed)).toBe(e.alg === -19);
+        expect(Buffer.from(encodeEnvelope(e, e.records, () => e.signature)).equals(changed)).toBe(true);
         // ... and says something else than the device signed.
-        if (at % 7 === 0) expect(verifyEd25519(e.signature, e.signed, publicKey)).toBe(false);
+        if (at % 7 === 0)
+          expect(() => verifyEnvelope(e)).toThrow(
+            expect.objectContaining({ code: expect.stringMatching(/^(DID|SIGNATURE)_INVALID|ALG_MISMATCH$/) }),
+          );
       }
     expect(refused).toBeGreaterThan(bytes.length);
   });
