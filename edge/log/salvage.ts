@@ -131,7 +131,8 @@ export class SalvagedLog {
     const hashes = Buffer.alloc(count * HASH_BYTES);
     let next = first;
     for (const { idx, envelope } of this.entries(first)) {
-      if (idx !== next || next === first + count) break;
+      // The hash of a pruned entry is in its tile or nowhere.
+      if (idx !== next || next === first + count || envelope.length === 0) break;
       hashes.set(leafHash(envelope), (next++ - first) * HASH_BYTES);
     }
     if (next < first + count) throw new Unreadable(next);
@@ -178,6 +179,8 @@ export class SalvagedLog {
       );
     const [row] = this.#aside.all<EntryRow>(ENTRIES, index, 1);
     if (row?.idx !== index) throw new EdgeError('NOT_FOUND', `entry ${index} cannot be read in ${this.#aside.path}`);
+    if (row.envelope.length === 0)
+      throw new EdgeError('NOT_FOUND', `entry ${index} was pruned before ${this.#aside.path} was set aside`);
     try {
       const { size, root, note } = checkpoint;
       const path = inclusionPath(index, size, this.#node(size));

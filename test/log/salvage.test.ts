@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { verifyInclusion } from '../../edge/log/merkle.ts';
 import { openSalvaged } from '../../edge/log/salvage.ts';
+import { pruneEntries } from '../../edge/store/prune.ts';
 import { setMeta } from '../../edge/store/store.ts';
 import { publicKeyOf } from '../../edge/wire/ed25519.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -96,6 +97,27 @@ describe('a database that was set aside', () => {
     const { read, proven } = isTrue(salvaged(() => undefined));
     expect(read).toEqual(upTo(SIZE));
     expect(proven).toEqual(sampled(upTo(2_800)));
+  });
+
+  it('with payloads pruned proves all the others, and where a tile is lost too believes no hash of what is not there', async () => {
+    await build();
+    const gone = new Set(upTo(512).filter((i) => i % 3 === 0));
+    const log = (harm: string) =>
+      salvaged((path) => {
+        const db = new Database(path);
+        db.exec('CREATE TEMP TABLE moving AS SELECT * FROM entries WHERE 0');
+        for (const { sql, params } of pruneEntries(0, 512, [...gone])) db.prepare(sql).run(...params);
+        db.exec(harm);
+        db.close();
+      });
+    const pruned = log('');
+    expect(pruned.provable?.size).toBe(2_800);
+    for (const i of sampled(upTo(2_800))) expect(pruned.proves(i), `entry ${i}`).toBe(!gone.has(i));
+    expect(() => pruned.receipt(3)).toThrow('entry 3 was pruned');
+    // The root of the lost tile is another column of its row: without both nothing above it can be had.
+    const torn = log('DELETE FROM tiles WHERE key = 0');
+    expect(torn.provable).toBeUndefined();
+    expect(torn.latest?.size).toBe(2_800);
   });
 
   it('with entries lost under full tiles proves all the others, by the hashes in the tiles', async () => {
