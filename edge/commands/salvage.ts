@@ -14,7 +14,8 @@ export const command: Command = {
               entries that can be proven, one JSON object a line
   --out FILE  where to write it, a new file (default: standard output)
 
-Receipts are under the newest checkpoint that is on the chain, or else under the newest whose tree can still be computed. What can be proven, what cannot, and the
+Receipts are under the newest checkpoint that is on the chain, or else under the newest whose tree can still be
+computed. What can be proven, what cannot, and the
 verifier key that verify needs, are said on standard error.`,
   run: async (args) => {
     const text = { type: 'string' } as const;
