@@ -145,7 +145,7 @@ CREATE TABLE witnessed (
   note TEXT NOT NULL,
   cosignature TEXT NOT NULL,
   time INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Checkpoints that a log signed and that do not go together with what we hold of it. kind split: two roots of one size,
 -- which convicts the log; unproven: the proof that came with it does not lead there, which anybody could have sent.
