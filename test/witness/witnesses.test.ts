@@ -5,8 +5,11 @@ import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { type Config, makeConfig } from '../../edge/config.ts';
 import { openIdentity } from '../../edge/identity.ts';
+import { encodeEnd, encodeEntry, encodeHead } from '../../edge/log/bundle.ts';
 import { encodeVerifierKey, openCheckpoint, parseVerifierKey } from '../../edge/log/checkpoint.ts';
+import { parseReceipt } from '../../edge/log/receipt.ts';
 import { type Step, verifyReceipt } from '../../edge/verify.ts';
+import { verifyBundle } from '../../edge/verify-bundle.ts';
 import { publicKeyOf } from '../../edge/wire/ed25519.ts';
 import { Witnesses } from '../../edge/witness/witnesses.ts';
 import { checkKeys } from '../../edge/witnessing.ts';
@@ -252,6 +255,21 @@ describe('two gateways', () => {
       'witness cosignatures',
       { detail: expect.stringMatching(/does not verify$/) },
     ]);
+
+    // A bundle is asked the same of each of its checkpoints.
+    const bundle = [
+      encodeHead({ key: a.logKey, from: 2, to: 3 }),
+      encodeEntry(parseReceipt(receipt)),
+      encodeEnd({ entries: 1, pruned: 0 }),
+    ].join('');
+    const bundled = async (keys: string[]): Promise<string | undefined> => {
+      const stream = (async function* () {
+        yield Buffer.from(bundle);
+      })();
+      return (await verifyBundle(stream, a.logKey, undefined, () => undefined, { keys, quorum: 1 })).failed;
+    };
+    expect(await bundled([b.witnessKey])).toBeUndefined();
+    expect(await bundled([a.witnessKey])).toBe('witness cosignatures');
 
     const path = join(tempFolder(), 'receipt');
     writeFileSync(path, receipt);
