@@ -16,6 +16,8 @@ const number = (description: string, value: number, minimum: number, maximum: nu
 const oneOf = <const V extends string>(description: string, value: V, ...values: V[]) =>
   Type.Enum(values, { description, default: value });
 
+const verifierKey = (description: string) =>
+  text(description, { pattern: '^[^\\s+]{1,255}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]{44}$' });
 const PORT = [0, 65_535] as const;
 
 export const ConfigSchema = Type.Object(
@@ -33,6 +35,53 @@ export const ConfigSchema = Type.Object(
       ),
       checkpointSeconds: number('A checkpoint at least so often, while the log grows.', 5, 0.1, 3600),
       checkpointEntries: integer('A checkpoint after so many new entries at the latest.', 1000, 1, 1_000_000),
+      witnesses: Type.Array(
+        Type.Object(
+          {
+            key: verifierKey(
+              'Verifier key of the witness (name+hash+base64, type 0x04), as its /witness/key gives it.',
+            ),
+            url: text('Its submission prefix (C2SP tlog-witness): add-checkpoint is below it.', {
+              pattern: '^https?://[^\\s?#@]{1,400}$',
+            }),
+          },
+          { additionalProperties: false },
+        ),
+        { default: [], maxItems: 32, description: 'Who is asked to cosign each new checkpoint.' },
+      ),
+      quorum: integer(
+        'So many of them make a checkpoint a witnessed one. A checkpoint is published without, too, and then said to be unwitnessed.',
+        0,
+        0,
+        32,
+      ),
+      witnessTimeoutSeconds: number(
+        'How long a witness may take to answer, and how long after boot signing waits for the first word of any, where no chain has spoken.',
+        10,
+        0.1,
+        120,
+      ),
+      witnessRetrySeconds: number('A witness that is away is asked again at least so often.', 60, 0.1, 3600),
+    }),
+    witness: section('This gateway as a witness of other logs (C2SP tlog-witness), below /witness.', {
+      name: text("The name of its key. Empty: the log's origin and /witness.", {
+        default: '',
+        pattern: '^[\\x21-\\x2a\\x2c-\\x7e]{0,255}$',
+      }),
+      logs: Type.Array(
+        Type.Object(
+          {
+            key: verifierKey('Verifier key of the log (name+hash+base64, type 0x01), as its /log/key gives it.'),
+            origin: text("Origin line of its checkpoints. Empty: the key's name.", {
+              default: '',
+              pattern: '^[^\\n]{0,255}$',
+            }),
+          },
+          { additionalProperties: false },
+        ),
+        { default: [], maxItems: 1000, description: 'The logs that are cosigned; no others.' },
+      ),
+      maxRate: integer('Cosignatures a second of one log; more are refused for the moment.', 10, 1, 1000),
     }),
     mqtt: section('The broker that devices speak to (MQTT 3.1.1).', {
       host: text('Address to listen on. Loopback unless you open it.', { default: '127.0.0.1' }),
@@ -194,6 +243,10 @@ export function makeConfig(
   const config = filled as Config;
   if (problems.length === 0 && config.chain.mode === 'rpc' && !/^https?:\/\//.test(config.chain.rpc))
     problems.push(`${where}${line('/chain')}: chain.rpc must be an http or https URL when chain.mode is rpc`);
+  if (problems.length === 0 && config.log.quorum > config.log.witnesses.length)
+    problems.push(
+      `${where}${line('/log/quorum')}: log.quorum is ${config.log.quorum} of ${config.log.witnesses.length} witnesses`,
+    );
   if (problems.length === 0)
     for (const [p, port] of config.serial.ports.entries())
       for (const [d, device] of port.devices.entries())

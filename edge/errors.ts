@@ -194,6 +194,55 @@ const table = {
     title: 'The device is in a state that does not allow this',
     todo: 'active may be suspended, revoked or replaced; suspended may be resumed; revoked and replaced are final.',
   },
+  // --- witnesses: what one answers, and what we make of the answers of ours ---------------------
+  WITNESS_LOG_UNKNOWN: {
+    status: 404,
+    act: 'refuse',
+    title: 'This witness does not know the log',
+    todo: "Its operator adds the log's verifier key to witness.logs.",
+  },
+  WITNESS_UNSIGNED: {
+    status: 403,
+    act: 'refuse',
+    title: 'The checkpoint is not signed by a key that this witness trusts for its log',
+    todo: "Compare the log's verifier key (/log/key) with the one in witness.logs.",
+  },
+  WITNESS_UNPROVEN: {
+    status: 422,
+    act: 'refuse',
+    title: 'The proof does not lead from the checkpoint that this witness holds to the new one',
+    todo: 'Make the proof from the size that the witness answers; if it fails again, compare the roots: the log may have two histories.',
+  },
+  WITNESS_SPLIT_VIEW: {
+    status: 409,
+    act: 'refuse',
+    title: 'The log signed two roots for one size',
+    todo: 'Keep both checkpoints (GET /witness/evidence): they prove that the log has two histories.',
+  },
+  WITNESS_BUSY: {
+    status: 429,
+    act: 'retry',
+    title: 'More cosignatures of this log are asked for than the cap allows',
+    todo: 'Ask again in a second, for the newest checkpoint only; see witness.maxRate.',
+  },
+  WITNESS_AWAY: {
+    status: 503,
+    act: 'retry',
+    title: 'A witness does not answer',
+    todo: 'Checkpoints are published without its cosignature; it is asked again by itself.',
+  },
+  WITNESS_REFUSED: {
+    status: 502,
+    act: 'retry',
+    title: 'A witness answered with no usable cosignature',
+    todo: 'Compare its verifier key and URL in log.witnesses, and ask its operator whether it knows this log.',
+  },
+  LOG_BEHIND_WITNESS: {
+    status: 500,
+    act: 'refuse',
+    title: 'The log is behind, or differs from, what a witness says it holds of it',
+    todo: 'Put the newest copy of the data folder back; until then readings are kept but no checkpoint is signed. If the witness is known to be wrong, take it out of log.witnesses.',
+  },
   READERS_FULL: {
     status: 503,
     act: 'retry',

@@ -38,6 +38,7 @@ import { Gaps } from './store/gaps.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import { Tokens } from './tokens.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
+import { startWitnessing, witnessParts } from './witnessing.ts';
 
 export type Reporter = (line: string, level: 'info' | 'warn') => void;
 
@@ -173,7 +174,7 @@ async function build(
   });
   closers.push(() => accept.idle());
 
-  // Followers: the chain first, because it decides whether checkpoints may be signed.
+  // Followers: the chain and the witnesses first, because they decide whether checkpoints may be signed.
   const checkpointer = new Checkpointer(log, {
     seconds: config.log.checkpointSeconds,
     entries: config.log.checkpointEntries,
@@ -195,6 +196,8 @@ async function build(
     },
   );
   if (epoch.behind) throw await epoch.over;
+  const witnessing = startWitnessing(config, identity, log, store, checkpointer, () => wakeReaders(), warn);
+  closers.push(() => witnessing.witnesses.stop(finalAnchorMs));
   closers.push(() => checkpointer.stop());
   checkpointer.start();
   retention = startRetention({
@@ -282,6 +285,7 @@ async function build(
     epoch,
     disk,
     retention,
+    ...witnessing,
     now,
     startedAt,
     serialEntries: () => serialEntries,
@@ -295,6 +299,7 @@ async function build(
       kinds: KINDS,
       health,
       samples: () => collectSamples(parts),
+      ...witnessParts(witnessing, log),
       enrol: (wanted) => enrolment.enrol(wanted),
       setStatus: (did, status, by) => devices.setStatus(did, status, Date.now(), by),
       anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
@@ -328,6 +333,7 @@ async function build(
     void epoch.remember();
     chain.anchorer?.wake();
     receipts.wake();
+    witnessing.witnesses.wake();
     wakeReaders();
   };
 
@@ -374,10 +380,7 @@ async function startChain(
   onAnchored: () => void,
 ): Promise<{ anchorer?: Anchorer; rpc?: string }> {
   const c = config.chain;
-  if (c.mode === 'none') {
-    checkpointer.release();
-    return {};
-  }
+  if (c.mode === 'none') return {};
   const found = await place.find();
   const anchorer = new Anchorer(epoch.log, epoch.store, {
     ...found,
@@ -386,7 +389,7 @@ async function startChain(
     confirmations: c.confirmations,
     stuckSeconds: c.stuckSeconds,
     maxFeeGwei: c.maxFeeGwei,
-    allowSigning: (held) => (held === undefined ? checkpointer.release() : checkpointer.hold(held)),
+    allowSigning: (held) => checkpointer.hold('chain', held),
     onBehind: (error, head) => epoch.leaveBehind(error, head),
     report: (line) => report(line, 'warn'),
     onAnchored,

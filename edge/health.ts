@@ -3,8 +3,8 @@ import type { HealthView } from './api/views.ts';
 import type { MetricParts } from './metrics.ts';
 
 export function describeHealth(parts: MetricParts, name: string, did: string, version: string): HealthView {
-  const { log, checkpointer, mqtt, serial, quarantine, devices, anchorer, store, now, startedAt, accept } = parts;
-  const { epoch, retention } = parts;
+  const { log, checkpointer, mqtt, serial, quarantine, devices, anchorer, witnesses, witness, store } = parts;
+  const { now, startedAt, accept, epoch, retention } = parts;
   const chain = anchorer?.state;
   const ports = serial.state();
   const list: HealthView['parts'] = {
@@ -30,6 +30,28 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
           ? `${chain.headSize} entries anchored at ${chain.contract} on chain ${chain.chainId}`
           : 'it has not answered yet'),
     };
+  const peers = witnesses.state();
+  if (peers.length > 0) {
+    const size = log.latest?.size ?? 0;
+    const problems = peers.flatMap(({ problem }) => problem ?? []);
+    list.witnesses = {
+      ok: witnesses.ok,
+      detail: [
+        `checkpoint of ${size} entries ${witnesses.unwitnessed ? 'unwitnessed' : 'witnessed'}: cosigned by ${witnesses.cosigned(size)} of ${peers.length}, a quorum is ${witnesses.quorum}`,
+        ...problems,
+      ].join('; '),
+    };
+  }
+  if (witness.origins.length > 0) {
+    const split = witness.origins.filter((origin) => witness.evidence.count(origin, 'split') > 0);
+    list.witness = {
+      ok: split.length === 0,
+      detail:
+        split.length === 0
+          ? `witness of ${witness.origins.length} logs`
+          : `two histories signed by ${split.join(', ')}: see GET /witness/evidence`,
+    };
+  }
   for (const port of ports)
     list[`serial ${port.path}`] = { ok: port.state !== 'away', detail: port.error ?? port.state };
   const before = epoch.health();

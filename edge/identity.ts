@@ -15,6 +15,8 @@ export type Identity = {
   keys: { privateKey: KeyObject; publicKey: KeyObject };
   /** Seed of the key that signs checkpoints. */
   logKey: Uint8Array;
+  /** Seed of the key that cosigns checkpoints of other logs; tlog-cosignature wants one of its own. */
+  witnessKey: Uint8Array;
   /** secp256k1 key of the account that anchors. */
   anchorKey: Uint8Array;
   /** @throws EdgeError KEY_UNREADABLE */
@@ -34,6 +36,7 @@ export function openIdentity(config: Config): Identity {
     did: didFromPublicKey(publicKey),
     keys: keyPair(seed, publicKey),
     logKey: store.loadOrCreate('log'),
+    witnessKey: store.loadOrCreate('witness'),
     // Any 32 bytes but about one in 2^128 are a secp256k1 key.
     anchorKey: store.loadOrCreate('anchor'),
     deviceKey: (did) => {

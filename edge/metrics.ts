@@ -16,6 +16,8 @@ import type { Devices } from './store/devices.ts';
 import type { Disk } from './store/disk.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import type { Store } from './store/store.ts';
+import type { Witness } from './witness/witness.ts';
+import type { Witnesses } from './witness/witnesses.ts';
 
 export type MetricParts = {
   log: Log;
@@ -32,6 +34,8 @@ export type MetricParts = {
   epoch: Epoch;
   disk: Disk;
   retention: Retention;
+  witnesses: Witnesses;
+  witness: Witness;
   now: () => Stamp;
   startedAt: number;
   serialEntries: () => number;
@@ -121,6 +125,36 @@ export function collectSamples(p: MetricParts): Sample[] {
     put('gauge', 'anchors_pending', 'Transactions on their way.', chain.pending);
     put('counter', 'anchors_total', 'Anchors mined, ever.', p.anchorer?.transactions.anchored().count ?? 0);
   }
+  const peers = p.witnesses.state();
+  if (peers.length > 0) {
+    put(
+      'gauge',
+      'witnessed_size',
+      'Entries under the newest checkpoint with a quorum of cosignatures.',
+      p.witnesses.witnessedSize,
+    );
+    put('gauge', 'unwitnessed', '1 while the newest checkpoint lacks its quorum.', p.witnesses.unwitnessed ? 1 : 0);
+  }
+  for (const { name: witness, reachable } of peers)
+    put('gauge', 'witness_reachable', '1 when the witness gave its word last time.', reachable ? 1 : 0, { witness });
+  for (const { name: witness, size } of peers)
+    put('gauge', 'witness_cosigned_size', 'Entries under the newest checkpoint it cosigned.', size, { witness });
+  put('counter', 'cosigned_total', 'Checkpoints of other logs cosigned since start.', p.witness.counts.cosigned);
+  for (const [code, n] of p.witness.counts.refused)
+    put('counter', 'cosign_refused_total', 'Cosignatures refused since start, by reason.', n, { code });
+  for (const origin of p.witness.origins)
+    put('gauge', 'cosigned_size', 'Entries of another log that we cosigned.', p.witness.held(origin)?.size ?? 0, {
+      origin,
+    });
+  for (const origin of p.witness.origins)
+    for (const kind of ['split', 'unproven'] as const)
+      put(
+        'gauge',
+        'witness_evidence',
+        'Checkpoints of another log that contradict what we hold of it, kept.',
+        p.witness.evidence.count(origin, kind),
+        { origin, kind },
+      );
   return samples;
 }
 

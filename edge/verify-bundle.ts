@@ -7,7 +7,7 @@ import { type BundleEnd, type BundleHead, bundleLines, parseEnd, parseHead } fro
 import { type Checkpoint, openCheckpoint, parseVerifierKey } from './log/checkpoint.ts';
 import { leafHash, verifyInclusion } from './log/merkle.ts';
 import { parseReceipt } from './log/receipt.ts';
-import { checkAnchor, type Step } from './verify.ts';
+import { checkAnchor, checkCosignatures, type Quorum, type Step } from './verify.ts';
 import { decodeEnvelope } from './wire/envelope.ts';
 import { verifyEnvelope } from './wire/verify.ts';
 
@@ -22,8 +22,9 @@ export async function verifyBundle(
   verifierKey: string,
   chain: { rpc: string; contract: string } | undefined,
   say: (step: Step) => void,
+  witnesses?: Quorum,
 ): Promise<BundleResult> {
-  const bundle = new Bundle(verifierKey, chain, say);
+  const bundle = new Bundle(verifierKey, chain, say, witnesses);
   try {
     for await (const line of bundleLines(stream)) await bundle.line(line);
     bundle.finish();
@@ -45,6 +46,7 @@ class Bundle {
   readonly #verifierKey: string;
   readonly #chain: { rpc: string; contract: string } | undefined;
   readonly #say: (step: Step) => void;
+  readonly #witnesses: Quorum | undefined;
   readonly #checkpoints = new Map<string, Checkpoint>();
   #head: BundleHead | undefined;
   #end: BundleEnd | undefined;
@@ -53,7 +55,13 @@ class Bundle {
   where = 'line 1';
   readonly result = { entries: 0, pruned: 0, checkpoints: 0 };
 
-  constructor(verifierKey: string, chain: { rpc: string; contract: string } | undefined, say: (step: Step) => void) {
+  constructor(
+    verifierKey: string,
+    chain: { rpc: string; contract: string } | undefined,
+    say: (step: Step) => void,
+    witnesses: Quorum | undefined,
+  ) {
+    this.#witnesses = witnesses;
     this.#verifierKey = verifierKey.trim();
     this.#key = parseVerifierKey(verifierKey);
     this.#chain = chain;
@@ -102,6 +110,10 @@ class Bundle {
     const { origin, size } = checkpoint;
     if (origin !== this.#key.name) throw new EdgeError('RECEIPT_INVALID', `the checkpoint is of ${origin}`);
     this.#say({ ok: true, name: this.step, detail: `by ${origin}, ${size} entries` });
+    if (this.#witnesses) {
+      this.step = 'witness cosignatures';
+      this.#say({ ok: true, name: this.step, detail: checkCosignatures(note, this.#witnesses) });
+    }
     if (this.#chain) {
       this.step = 'anchored root';
       this.#say({ ok: true, name: this.step, detail: await checkAnchor(this.#chain, checkpoint) });

@@ -7,8 +7,9 @@ import { AnchorsContract, originId } from './chain/contract.ts';
 import { CALL_FORMAT, type EntryCall, parseEntryCall } from './chain/entry-call.ts';
 import { chainError, rpcClient } from './chain/rpc.ts';
 import { EdgeError } from './errors.ts';
-import { type Checkpoint, openCheckpoint, parseVerifierKey, type VerifierKey } from './log/checkpoint.ts';
+import { type Checkpoint, openCheckpoint, parseVerifierKey, splitNote, type VerifierKey } from './log/checkpoint.ts';
 import { parseCoseReceipt } from './log/cose-receipt.ts';
+import { findCosignature } from './log/cosignature.ts';
 import { leafHash, verifyInclusion } from './log/merkle.ts';
 import { MAX_RECEIPT, parseReceipt } from './log/receipt.ts';
 import { equalBytes } from './wire/bytes.ts';
@@ -27,6 +28,8 @@ type Claim = {
   path: Uint8Array[];
   /** Checks the log's signature. @throws EdgeError RECEIPT_INVALID */
   open: (key: VerifierKey) => Checkpoint;
+  /** The signed note, where the format has it. */
+  checkpoint?: string;
   /** Of the format calldata: what the contract is to be asked. */
   call?: EntryCall;
 };
@@ -71,7 +74,8 @@ function readCall(text: string): Claim | undefined {
 
 /**
  * @param receipt in any of the four formats
- * @param entry the envelope, for a COSE receipt that has none in it
+ * @param also `entry`, the envelope, for a COSE receipt that has none in it; `witnesses`, the verifier keys (type 0x04)
+ *   of which `quorum` must have cosigned the checkpoint
  * @returns the name of the first step that failed, or undefined when all hold
  */
 export async function verifyReceipt(
@@ -79,7 +83,10 @@ export async function verifyReceipt(
   verifierKey: string,
   chain: { rpc: string; contract: string } | undefined,
   say: (step: Step) => void,
-  entry?: Uint8Array,
+  also: {
+    entry?: Uint8Array | undefined;
+    witnesses?: Quorum | undefined;
+  } = {},
 ): Promise<string | undefined> {
   let claim!: Claim;
   let envelope!: Envelope;
@@ -88,7 +95,7 @@ export async function verifyReceipt(
     [
       'receipt format',
       () => {
-        claim = readClaim(typeof receipt === 'string' ? Buffer.from(receipt) : receipt, entry);
+        claim = readClaim(typeof receipt === 'string' ? Buffer.from(receipt) : receipt, also.entry);
         return `entry ${claim.index}, ${claim.entry.length} bytes, a path of ${claim.path.length} hashes`;
       },
     ],
@@ -129,6 +136,8 @@ export async function verifyReceipt(
       },
     ],
   ];
+  const { witnesses } = also;
+  if (witnesses) steps.push(['witness cosignatures', () => checkCosignatures(claim.checkpoint, witnesses)]);
   if (chain) steps.push(['anchored root', () => checkAnchor(chain, checkpoint, claim.call)]);
   for (const [name, step] of steps)
     try {
@@ -142,6 +151,33 @@ export async function verifyReceipt(
       return name;
     }
   return undefined;
+}
+
+/** Verifier keys (type 0x04), and how many of them must have cosigned. */
+export type Quorum = { keys: readonly string[]; quorum: number };
+
+/**
+ * As many different keys as the quorum says; a known key that signed wrongly spoils the note (C2SP signed-note).
+ * @throws EdgeError RECEIPT_INVALID
+ */
+export function checkCosignatures(note: string | undefined, { keys, quorum }: Quorum): string {
+  if (note === undefined)
+    throw new EdgeError('RECEIPT_INVALID', 'a COSE receipt has no cosignatures; fetch it in another format');
+  const { body, signatures } = splitNote(note);
+  const signers = new Map<string, string>();
+  for (const text of keys) {
+    const key = parseVerifierKey(text, 'witness');
+    const found = findCosignature(body, signatures, key);
+    if (found)
+      signers.set(
+        Buffer.from(key.publicKey).toString('hex'),
+        `${key.name} at ${new Date(found.time * 1000).toISOString()}`,
+      );
+  }
+  const by = [...signers.values()].join(', ') || 'none';
+  if (signers.size < quorum)
+    throw new EdgeError('RECEIPT_INVALID', `${signers.size} of the ${quorum} cosignatures asked for: ${by}`);
+  return `${signers.size}, a quorum is ${quorum}: ${by}`;
 }
 
 /** @throws EdgeError CHAIN_WRONG, CHAIN_AWAY, RECEIPT_INVALID */

@@ -18,7 +18,7 @@ const LAYERS: [string, string[]][] = [
   ['edge/store/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/']],
   ['edge/log/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
   // Siblings never import each other: gateway.ts hands functions in.
-  ...['intake', 'chain', 'api'].map((part): [string, string[]] => [
+  ...['intake', 'chain', 'witness', 'api'].map((part): [string, string[]] => [
     `edge/${part}/`,
     ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/tokens.ts', `edge/${part}/`],
   ]),
@@ -40,8 +40,25 @@ const LAYERS: [string, string[]][] = [
   ['edge/verify-bundle.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/verify-gap.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/retain.ts', ['edge/config.ts', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
-  ['edge/metrics.ts', ['edge/api/', 'edge/chain/', 'edge/epoch/', 'edge/intake/', 'edge/log/', 'edge/store/']],
+  [
+    'edge/metrics.ts',
+    ['edge/api/', 'edge/chain/', 'edge/epoch/', 'edge/intake/', 'edge/log/', 'edge/store/', 'edge/witness/'],
+  ],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
+  // Builds the witness parts for gateway.ts, and reads their keys for check-config.
+  [
+    'edge/witnessing.ts',
+    [
+      'edge/errors.ts',
+      'edge/wire/',
+      'edge/config.ts',
+      'edge/identity.ts',
+      'edge/store/',
+      'edge/log/',
+      'edge/witness/',
+      'edge/api/parts.ts',
+    ],
+  ],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
   ['edge/main.ts', ['edge/commands/index.ts']],

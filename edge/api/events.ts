@@ -78,7 +78,7 @@ export function eventRoutes(
         'x-accel-buffering': 'no',
       });
       out.flushHeaders(); // the reader is to know now that it is connected, and not with the first event
-      const stream = new Stream(out, parts, place, new Set(request.query.kinds?.split(',') ?? KINDS), onError);
+      const stream = new Stream(out, parts, place, new Set(request.query.kinds?.split(',') ?? KINDS), onError, !!from);
       streams.add(stream);
       out.on('close', () => streams.delete(stream));
       out.on('error', () => streams.delete(stream));
@@ -110,6 +110,8 @@ class Stream {
   readonly #place: Place;
   readonly #kinds: ReadonlySet<string>;
   readonly #onError: (line: string) => void;
+  /** Cosignatures on the checkpoint that was told last. */
+  #witnessed: number;
   #working = false;
   #again = false;
 
@@ -119,12 +121,14 @@ class Stream {
     place: Place,
     kinds: ReadonlySet<string>,
     onError: (line: string) => void,
+    resumed: boolean,
   ) {
     this.#out = out;
     this.#parts = parts;
     this.#place = place;
     this.#kinds = kinds;
     this.#onError = onError;
+    this.#witnessed = resumed ? 0 : parts.witnesses.cosigned(place.checkpoint - 1);
   }
 
   wake(): void {
@@ -162,13 +166,19 @@ class Stream {
     const { log, entries, devices, quarantine } = this.#parts;
     const place = this.#place;
     const latest = log.latest;
-    if (latest && latest.size >= place.checkpoint) {
-      // Only the newest: it covers the ones before.
+    const witnessed = latest ? this.#parts.witnesses.cosigned(latest.size) : 0;
+    if (
+      latest &&
+      (latest.size >= place.checkpoint || (latest.size === place.checkpoint - 1 && witnessed > this.#witnessed))
+    ) {
+      // Only the newest: it covers the ones before. It is told again when it was cosigned since.
       place.checkpoint = latest.size + 1;
+      this.#witnessed = witnessed;
       this.#tell('checkpoint', {
         size: latest.size,
         root: Buffer.from(latest.root).toString('base64'),
         madeMs: latest.madeMs,
+        witnessed,
       });
     }
     for (const anchor of this.#upward('anchor', this.#parts.anchors)) {

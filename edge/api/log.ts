@@ -4,15 +4,20 @@ import { EdgeError } from '../errors.ts';
 import { parseTilePath } from '../log/tile.ts';
 import type { ApiParts } from './parts.ts';
 import type { Server } from './server.ts';
+import { WitnessesView } from './views.ts';
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
-export function logRoutes(server: Server, { log }: ApiParts): void {
+export function logRoutes(server: Server, { log, witnesses }: ApiParts): void {
   const text = 'text/plain; charset=utf-8';
   server.get(
     '/log/checkpoint',
     {
-      schema: { summary: 'The newest checkpoint, a C2SP signed note', tags: ['log'], response: { 200: Type.String() } },
+      schema: {
+        summary: 'The newest checkpoint, a C2SP signed note, with the cosignatures that have come so far',
+        tags: ['log'],
+        response: { 200: Type.String() },
+      },
     },
     async (_, reply) => {
       if (!log.latest) throw new EdgeError('NOT_IN_CHECKPOINT', 'the log has no checkpoint yet');
@@ -36,6 +41,17 @@ export function logRoutes(server: Server, { log }: ApiParts): void {
       },
     },
     async (_, reply) => reply.type(text).header('cache-control', 'no-cache').send(`${log.minimumIndex}\n`),
+  );
+  server.get(
+    '/log/witnesses',
+    {
+      schema: {
+        summary: 'Who cosigns the checkpoints of this log, how many must, and how many did',
+        tags: ['log'],
+        response: { 200: WitnessesView },
+      },
+    },
+    () => witnesses.view(),
   );
   server.get(
     '/log/tile/*',

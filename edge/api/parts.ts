@@ -8,7 +8,7 @@ import type { Entries } from '../store/entries.ts';
 import type { Gaps } from '../store/gaps.ts';
 import type { Quarantine } from '../store/quarantine.ts';
 import type { Tokens } from '../tokens.ts';
-import type { AnchorView, CallView, HealthView, NewDeviceView } from './views.ts';
+import type { AnchorView, CallView, EvidenceView, HealthView, NewDeviceView, WitnessesView } from './views.ts';
 
 /** A number to be shown at /metrics, with the labels that tell it from others of its name. */
 export type Sample = {
@@ -36,6 +36,14 @@ export type ApiParts = {
   /** Answers the index of the entry that says so. @throws EdgeError GAP_NOT_OPEN, STORE_UNAVAILABLE */
   declareLost: (device: Device, range: Range) => Promise<number>;
   anchors: (limit: number, before: number) => AnchorView[];
+  /** The policy, and how each witness of ours stands to it; counts cosignatures by them alone. */
+  witnesses: { view: () => WitnessesView; cosigned: (size: number) => number };
+  /** This gateway as a witness: signature lines, or the size that the proof must go out from. */
+  witness: {
+    verifierKey: string;
+    addCheckpoint: (body: Uint8Array) => Promise<{ cosigned: string } | { held: number }>;
+    evidence: (limit: number, before: number) => EvidenceView[];
+  };
   /** The smallest anchored tree that covers an index, and where it stands. */
   anchorCovering: (index: number) => { size: number; hint: AnchorHint } | undefined;
   /** A receipt under an anchored root of `size` entries, as a call of the contract. */

@@ -16,6 +16,7 @@ import { logRoutes } from './log.ts';
 import type { ApiParts } from './parts.ts';
 import { statusRoutes } from './status.ts';
 import { Problem } from './views.ts';
+import { witnessRoutes } from './witness.ts';
 
 export type ApiOptions = {
   host: string;
@@ -119,6 +120,7 @@ export class Api {
     await server.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY });
     const parts = this.#parts;
     logRoutes(server, parts);
+    await witnessRoutes(server, parts);
     entryRoutes(server, parts);
     deviceRoutes(server, parts);
     statusRoutes(server, parts);

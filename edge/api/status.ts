@@ -4,20 +4,7 @@ import Type from 'typebox';
 import { describeQuarantined } from './describe.ts';
 import type { ApiParts, Sample } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
-import { AnchorView, HealthView, QuarantineView } from './views.ts';
-
-const page = Type.Object(
-  {
-    limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
-    before: Type.Integer({
-      minimum: 1,
-      maximum: Number.MAX_SAFE_INTEGER,
-      default: Number.MAX_SAFE_INTEGER,
-      description: 'Go on before this id (newest first)',
-    }),
-  },
-  { additionalProperties: false },
-);
+import { AnchorView, HealthView, page, QuarantineView } from './views.ts';
 
 export function statusRoutes(server: Server, parts: ApiParts): void {
   // Until there is a console, whoever opens the address finds the description of the API.

@@ -12,6 +12,20 @@ const Ms = Type.Integer({ description: 'Unix time in milliseconds' });
 const Base64 = Type.String({ description: 'Base64 (RFC 4648 section 4)' });
 const Nullable = <T extends Type.TSchema>(type: T) => Type.Union([type, Type.Null()]);
 
+/** Query of a list that is read from the newest down. */
+export const page = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+    before: Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      default: Number.MAX_SAFE_INTEGER,
+      description: 'Go on before this id (newest first)',
+    }),
+  },
+  { additionalProperties: false },
+);
+
 export const Problem = Type.Object(
   {
     type: Type.String(),
@@ -175,6 +189,40 @@ export const CallView = Type.Object({
   checkpoint: Type.String({ description: 'C2SP signed note' }),
 });
 export type CallView = Static<typeof CallView>;
+
+export const WitnessesView = Type.Object({
+  quorum: Type.Integer({ description: 'So many cosignatures make a checkpoint a witnessed one' }),
+  size: Type.Integer({ description: 'Entries under the newest checkpoint' }),
+  cosigned: Type.Integer({ description: 'How many witnesses cosigned it' }),
+  unwitnessed: Type.Boolean({ description: 'It lacks its quorum' }),
+  witnessedSize: Type.Integer({ description: 'Entries under the newest checkpoint with a quorum' }),
+  witnesses: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      key: Type.String({ description: 'C2SP verifier key, type 0x04' }),
+      reachable: Type.Boolean({ description: 'It gave its word when it was asked last' }),
+      size: Type.Integer({ description: 'Entries under the newest checkpoint that it cosigned' }),
+      time: Type.Integer({ description: 'When, by its clock; Unix seconds, 0 for never' }),
+      problem: Nullable(Type.String()),
+    }),
+  ),
+});
+export type WitnessesView = Static<typeof WitnessesView>;
+
+export const EvidenceView = Type.Object({
+  id: Type.Integer(),
+  origin: Type.String(),
+  kind: Type.Enum(['split', 'unproven'], {
+    description:
+      'split: two roots of one size, both signed by the log; unproven: no proof came with it, which anybody could have sent',
+  }),
+  held: Type.String({ description: 'The checkpoint that was held then, a signed note; empty for the empty tree' }),
+  note: Type.String({ description: 'The checkpoint that does not go with it' }),
+  firstMs: Ms,
+  lastMs: Ms,
+  times: Type.Integer(),
+});
+export type EvidenceView = Static<typeof EvidenceView>;
 
 export const HealthView = Type.Object({
   status: Type.Enum(['ok', 'degraded'], { description: 'degraded: readings are taken, but something needs a person' }),

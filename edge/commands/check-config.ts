@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config.ts';
 import { EdgeError } from '../errors.ts';
+import { checkKeys } from '../witnessing.ts';
 import type { Command } from './index.ts';
 
 export const command: Command = {
@@ -9,7 +10,9 @@ export const command: Command = {
     const { positionals } = parseArgs({ args, options: {}, allowPositionals: true });
     const [path] = positionals;
     if (path === undefined || positionals.length > 1) throw new EdgeError('USAGE', 'check-config needs one FILE');
-    const { log, mqtt, http, chain, serial, dataFolder, retention } = loadConfig(path);
+    const config = loadConfig(path);
+    checkKeys(config);
+    const { log, witness, mqtt, http, chain, serial, dataFolder, retention } = config;
     console.log(`${path} is valid`);
     console.log(`data      ${dataFolder}`);
     console.log(
@@ -19,6 +22,8 @@ export const command: Command = {
     console.log(
       `retention ${days === 0 ? 'payloads are kept for ever' : `payloads for ${days} days`}, ${maxBytes === 0 ? 'no quota' : `at most ${maxBytes} bytes`}, a reserve of ${reserveBytes} bytes`,
     );
+    if (log.witnesses.length > 0) console.log(`witnesses ${log.witnesses.length}, a quorum is ${log.quorum}`);
+    if (witness.logs.length > 0) console.log(`witness   of ${witness.logs.length} logs`);
     console.log(`mqtt      ${mqtt.host}:${mqtt.port}`);
     console.log(`http      ${http.host}:${http.port}`);
     console.log(

@@ -8,6 +8,7 @@ import { EdgeError } from '../errors.ts';
 import { openIdentity } from '../identity.ts';
 import { encodeVerifierKey } from '../log/checkpoint.ts';
 import { publicKeyOf } from '../wire/ed25519.ts';
+import { witnessName } from '../witnessing.ts';
 import type { Command } from './index.ts';
 
 export const command: Command = {
@@ -16,7 +17,7 @@ export const command: Command = {
   --config FILE   where to write it (default: sejong-edge.yaml); an existing file is kept as it is
   --origin NAME   the name of the log, for ever (default: sejong.example/edge-1)
 
-Prints the gateway's DID, the log's verifier key and the address of the account that anchors.`,
+Prints the gateway's DID, the verifier keys of its log and of it as a witness, and the address of the account that anchors.`,
   run: async (args) => {
     const { values } = parseArgs({
       args,
@@ -46,6 +47,7 @@ Prints the gateway's DID, the log's verifier key and the address of the account 
     );
     console.log(`gateway   ${identity.did}`);
     console.log(`log key   ${encodeVerifierKey(config.log.origin, publicKeyOf(identity.logKey))}`);
+    console.log(`witness   ${encodeVerifierKey(witnessName(config), publicKeyOf(identity.witnessKey), 'witness')}`);
     console.log(`anchors   ${privateKeyToAddress(toHex(identity.anchorKey))}`);
     console.log(`next      sejong-edge run --config ${dirname(path) === process.cwd() ? values.config : path}`);
     return 0;

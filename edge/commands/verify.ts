@@ -9,8 +9,8 @@ import { verifyGap } from '../verify-gap.ts';
 import type { Command } from './index.ts';
 
 export const command: Command = {
-  usage: `verify FILE --key VKEY [--entry FILE] [--rpc URL --anchors ADDRESS]
-       sejong-edge verify --gap BEFORE GAP AFTER --key VKEY [--rpc URL --anchors ADDRESS]
+  usage: `verify FILE --key VKEY [--entry FILE] [--witness VKEY ... [--quorum N]] [--rpc URL --anchors ADDRESS]
+       sejong-edge verify --gap BEFORE GAP AFTER --key VKEY [--witness VKEY ...] [--rpc URL --anchors ADDRESS]
 
   FILE               a receipt in any format (json, tlog-proof, cose, calldata), or a bundle of them (sejong-edge
                      export); - reads a receipt from standard input
@@ -18,6 +18,8 @@ export const command: Command = {
                      there is no reading between them
   --key VKEY         the log's verifier key (origin+hash+base64, as /log/key gives it), or a file with it
   --entry FILE       the envelope, for a COSE receipt as devices get it, which has none in it
+  --witness VKEY     verifier key of a witness (as its /witness/key gives it), or a file with it; once for each
+  --quorum N         how many of them must have cosigned (default: all)
   --rpc URL          any node of the chain
   --anchors ADDRESS  the Anchors contract on it; it is also asked what the calldata of a receipt asks
 
@@ -26,7 +28,15 @@ Says each step on a line of its own; of a bundle each checkpoint, the first fail
     const text = { type: 'string' } as const;
     const { values, positionals } = parseArgs({
       args,
-      options: { key: text, entry: text, rpc: text, anchors: text, gap: { type: 'boolean', default: false } },
+      options: {
+        key: text,
+        entry: text,
+        witness: { ...text, multiple: true },
+        quorum: text,
+        rpc: text,
+        anchors: text,
+        gap: { type: 'boolean', default: false },
+      },
       allowPositionals: true,
     });
     const { gap } = values;
@@ -38,15 +48,21 @@ Says each step on a line of its own; of a bundle each checkpoint, the first fail
       throw new EdgeError('USAGE', '--rpc and --anchors go together');
     if (values.anchors !== undefined && !/^0x[0-9a-fA-F]{40}$/.test(values.anchors))
       throw new EdgeError('USAGE', '--anchors is not an address');
+    const keys = values.witness ?? [];
+    const quorum = values.quorum === undefined ? keys.length : Number(values.quorum);
+    if (values.quorum !== undefined && !(Number.isInteger(quorum) && quorum >= 1 && quorum <= keys.length))
+      throw new EdgeError('USAGE', `--quorum is not between 1 and the number of --witness, ${keys.length}`);
     const chain =
       values.rpc !== undefined && values.anchors !== undefined
         ? { rpc: values.rpc, contract: values.anchors }
         : undefined;
     const say = ({ ok, name, detail }: Step): void =>
       console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(21)} ${detail}`);
-    const key = values.key.includes('+') ? values.key : read(values.key).toString('utf8');
+    const keyOf = (value: string): string => (value.includes('+') ? value : read(value).toString('utf8'));
+    const key = keyOf(values.key);
+    const witnesses = keys.length > 0 ? { keys: keys.map(keyOf), quorum } : undefined;
     if (!gap && isBundle(path)) {
-      const { failed, entries, checkpoints } = await verifyBundle(createReadStream(path), key, chain, say);
+      const { failed, entries, checkpoints } = await verifyBundle(createReadStream(path), key, chain, say, witnesses);
       console.log(
         failed === undefined
           ? `The bundle holds: ${entries} entries under ${checkpoints} checkpoints.`
@@ -57,7 +73,7 @@ Says each step on a line of its own; of a bundle each checkpoint, the first fail
     const entry = values.entry === undefined ? undefined : read(values.entry);
     const receipts = positionals.map(read);
     let failed: string | undefined;
-    for (const receipt of receipts) failed ??= await verifyReceipt(receipt, key, chain, say, entry);
+    for (const receipt of receipts) failed ??= await verifyReceipt(receipt, key, chain, say, { entry, witnesses });
     if (gap) failed ??= verifyGap(receipts as [Buffer, Buffer, Buffer], parseVerifierKey(key).name, say);
     const what = gap
       ? ['The proof holds.', 'The proof does NOT hold']

@@ -26,6 +26,7 @@ import {
   salvagedLog,
   salvageQuarantine,
   salvageTransactions,
+  salvageWitnessed,
   saveRegistry,
 } from './salvage.ts';
 import {
@@ -235,6 +236,7 @@ async function takeOver(
     const counters = salvageCounters(asides);
     for (const aside of asides)
       for (const statements of salvageQuarantine(aside)) await store.write({ name: 'salvage', statements });
+    for (const aside of asides) await store.write({ name: 'salvage', statements: salvageWitnessed(aside) });
     const meta = {
       origin: next.origin,
       name: o.name,

@@ -140,4 +140,31 @@ export function salvageTransactions(aside: Aside, origin: string): SqlStatement[
     }));
 }
 
+/**
+ * What was held of other logs, as their witness, and the evidence against them: a witness that forgets could be shown
+ * another history. Of two that know a log the one that has seen more of it counts. Repeating it does no harm.
+ */
+export function salvageWitnessed(aside: Aside): SqlStatement[] {
+  const columns = 'origin, size, root, note, cosignature, time';
+  const sql = `INSERT INTO witnessed (${columns}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (origin) DO UPDATE SET
+    size = excluded.size, root = excluded.root, note = excluded.note, cosignature = excluded.cosignature,
+    time = excluded.time WHERE excluded.size > witnessed.size`;
+  const evidence = 'origin, kind, held, note, first_ms, last_ms, times';
+  type Row = { id: number } & Record<string, SqlValue>;
+  return [
+    ...[
+      ...aside.rows<Row>(
+        `SELECT rowid AS id, ${columns} FROM witnessed WHERE rowid >= ? ORDER BY rowid LIMIT ?`,
+        ({ id }) => id,
+      ),
+    ].map(({ id: _, ...row }) => ({ sql, params: Object.values(row) })),
+    ...[
+      ...aside.rows<Row>(`SELECT id, ${evidence} FROM evidence WHERE id >= ? ORDER BY id LIMIT ?`, ({ id }) => id),
+    ].map(({ id: _, ...row }) => ({
+      sql: `INSERT OR IGNORE INTO evidence (${evidence}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      params: Object.values(row),
+    })),
+  ];
+}
+
 export const isBehind = (path: string): boolean => basename(path).includes('.behind-');

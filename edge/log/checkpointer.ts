@@ -8,7 +8,7 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
-  #held: string | undefined = 'not started';
+  readonly #holds = new Map<string, string>();
 
   constructor(log: Log, options: CheckpointerOptions) {
     this.#log = log;
@@ -17,17 +17,13 @@ export class Checkpointer {
 
   /** Why no checkpoint is signed now, if so. */
   get held(): string | undefined {
-    return this.#held;
+    return this.#holds.size === 0 ? undefined : [...this.#holds.values()].join('; ');
   }
 
-  /** Sign nothing until {@link release}: the tree may be older than what others hold of it. */
-  hold(why: string): void {
-    this.#held = why;
-  }
-
-  release(): void {
-    this.#held = undefined;
-    this.wake();
+  /** Sign nothing until the same one has no reason any more: the tree may be older than what others hold of it. */
+  hold(by: 'chain' | 'witnesses', why: string | undefined): void {
+    if (why !== undefined) this.#holds.set(by, why);
+    else if (this.#holds.delete(by)) this.wake();
   }
 
   start(): void {
@@ -42,7 +38,7 @@ export class Checkpointer {
   }
 
   #make(): void {
-    if (this.#held !== undefined || this.#running || !this.#timer || this.#log.size === 0) return;
+    if (this.#holds.size > 0 || this.#running || !this.#timer || this.#log.size === 0) return;
     this.#running = this.#log
       .makeCheckpoint(Date.now())
       .then(() => undefined, this.#options.onError)
@@ -57,7 +53,7 @@ export class Checkpointer {
     clearInterval(this.#timer);
     this.#timer = undefined; // from here on nobody else makes one
     await this.#running;
-    if (started && this.#held === undefined && this.#log.size > 0)
+    if (started && this.#holds.size === 0 && this.#log.size > 0)
       await this.#log.makeCheckpoint(Date.now()).catch(this.#options.onError);
   }
 }

@@ -13,7 +13,8 @@ import {
   type VerifierKey,
 } from './checkpoint.ts';
 import { encodeCoseReceipt, receiptToSign } from './cose-receipt.ts';
-import { consistencyPath, inclusionPath, leafHash, type NodeReader, rootAt } from './merkle.ts';
+import type { Cosignature } from './cosignature.ts';
+import { consistencyPath, EMPTY_ROOT, inclusionPath, leafHash, type NodeReader, rootAt } from './merkle.ts';
 import { HASH_BYTES } from './sha256.ts';
 import { type Edge, extend, hashesAtLevel, nodeFromTiles, TILE_WIDTH } from './tile.ts';
 
@@ -31,7 +32,10 @@ export type NewEntry = {
 /** Signs checkpoints; `origin` is the log's identity and the name of its key. */
 export type LogKey = { origin: string; publicKey: Uint8Array; sign: (message: Uint8Array) => Uint8Array };
 
-/** `receipt` is the signature in the COSE receipts under it; null where it is older than they are. */
+/**
+ * `note` has the log's signature, and after it the cosignatures that have come so far. `receipt` is the signature in the
+ * COSE receipts under it; null where it is older than they are.
+ */
 export type StoredCheckpoint = {
   size: number;
   root: Uint8Array;
@@ -301,10 +305,63 @@ export class Log {
     return this.#latest;
   }
 
+  /**
+   * A signed checkpoint of no entries. Every history of this log begins there, so it can be shown to others before
+   * anything is known of what they hold.
+   */
+  emptyCheckpoint(): string {
+    return signCheckpoint({ origin: this.origin, size: 0, root: EMPTY_ROOT }, this.#key.publicKey, this.#key.sign);
+  }
+
+  /**
+   * Keep a cosignature, verified by the caller, and publish it with its checkpoint. The first of a witness stays.
+   * @param witness its verifier key
+   * @param line of the note, with its end
+   * @throws EdgeError STORE_UNAVAILABLE
+   */
+  async addCosignature(size: number, witness: string, { line, time }: Cosignature): Promise<void> {
+    try {
+      await this.#store.write({
+        name: 'cosignature',
+        statements: [
+          {
+            sql: 'INSERT INTO cosignatures (size, witness, line, time) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+            params: [size, witness, line, time],
+          },
+        ],
+      });
+    } finally {
+      // Read back whatever came of it: a write that failed may have happened.
+      if (this.#latest?.size === size) this.#latest = this.checkpointOfSize(size) ?? this.#latest;
+    }
+  }
+
+  /** The verifier keys of those who cosigned the checkpoint of this size. */
+  cosigners(size: number): string[] {
+    return this.#store
+      .all<{ witness: string }>('SELECT witness FROM cosignatures WHERE size = ?', size)
+      .map(({ witness }) => witness);
+  }
+
+  /** The newest checkpoint that at least `quorum` of `witnesses` (verifier keys) have cosigned; 0 where there is none. */
+  newestCosigned(witnesses: readonly string[], quorum: number): { size: number; time: number } {
+    return (
+      this.#store.get<{ size: number; time: number }>(
+        `SELECT size, max(time) AS time FROM cosignatures WHERE witness IN (SELECT value FROM json_each(?))
+         GROUP BY size HAVING count(*) >= ? ORDER BY size DESC LIMIT 1`,
+        JSON.stringify(witnesses),
+        quorum,
+      ) ?? { size: 0, time: 0 }
+    );
+  }
+
   /** Newest first: up to `limit` checkpoints of at most `upTo` entries. */
   checkpoints(limit: number, upTo: number): StoredCheckpoint[] {
     return this.#store.all<StoredCheckpoint>(
-      'SELECT size, root, note, made_ms AS madeMs, receipt FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT ?',
+      `SELECT size, root, made_ms AS madeMs, receipt,
+         note || coalesce((SELECT group_concat(line, '' ORDER BY time, witness) FROM cosignatures
+           WHERE cosignatures.size = checkpoints.size), '') AS note
+       FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT ?`,
       upTo,
       limit,
     );

@@ -126,5 +126,41 @@ CREATE TABLE gaps (
 ) STRICT, WITHOUT ROWID;
 `;
 
-export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS, ORIGIN_OF_TRANSACTIONS, RETENTION];
+const WITNESSES = `
+-- What witnesses say of our checkpoints: one signature line each, by the verifier key that it was checked with.
+CREATE TABLE cosignatures (
+  size INTEGER NOT NULL,
+  witness TEXT NOT NULL,
+  line TEXT NOT NULL,
+  time INTEGER NOT NULL,
+  PRIMARY KEY (size, witness)
+) STRICT, WITHOUT ROWID;
+
+-- What we, as a witness, cosigned last of each log. note is the checkpoint with its log's own signatures, cosignature
+-- our line, time its Unix seconds.
+CREATE TABLE witnessed (
+  origin TEXT PRIMARY KEY,
+  size INTEGER NOT NULL,
+  root BLOB NOT NULL,
+  note TEXT NOT NULL,
+  cosignature TEXT NOT NULL,
+  time INTEGER NOT NULL
+) STRICT;
+
+-- Checkpoints that a log signed and that do not go together with what we hold of it. kind split: two roots of one size,
+-- which convicts the log; unproven: the proof that came with it does not lead there, which anybody could have sent.
+CREATE TABLE evidence (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  origin TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  held TEXT NOT NULL,
+  note TEXT NOT NULL,
+  first_ms INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL,
+  times INTEGER NOT NULL DEFAULT 1,
+  UNIQUE (origin, kind, note)
+) STRICT;
+`;
+
+export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS, ORIGIN_OF_TRANSACTIONS, RETENTION, WITNESSES];
 export const SCHEMA_VERSION = MIGRATIONS.length;

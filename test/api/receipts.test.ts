@@ -64,7 +64,7 @@ describe('down/{did}/receipt', () => {
       for (const [i, { payload }] of inbox.entries()) {
         const steps: Step[] = [];
         const envelope = own[i]?.envelope as Uint8Array;
-        expect(await verifyReceipt(payload, key, undefined, (s) => steps.push(s), envelope)).toBeUndefined();
+        expect(await verifyReceipt(payload, key, undefined, (s) => steps.push(s), { entry: envelope })).toBeUndefined();
         expect(steps).toHaveLength(5);
         // It names the counter by which the device finds its envelope again.
         const counter = decodeOpenSign1(payload).unprotected.get(-65_538) as Uint8Array;
@@ -74,12 +74,15 @@ describe('down/{did}/receipt', () => {
         expect(payload[0]).toBe(0xd2);
         expect((decodeCbor(payload.subarray(1)) as unknown[])[2]).toBeNull();
         const other = own[1]?.envelope as Uint8Array;
-        expect(await verifyReceipt(payload, key, undefined, () => undefined, other)).toBe('receipt format');
+        expect(await verifyReceipt(payload, key, undefined, () => undefined, { entry: other })).toBe('receipt format');
         expect(await verifyReceipt(payload, key, undefined, () => undefined)).toBe('receipt format');
         for (let bit = 0; bit < payload.length * 8; bit += 7) {
           const flipped = Uint8Array.from(payload);
           flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
-          expect(await verifyReceipt(flipped, key, undefined, () => undefined, envelope), `bit ${bit}`).toBeDefined();
+          expect(
+            await verifyReceipt(flipped, key, undefined, () => undefined, { entry: envelope }),
+            `bit ${bit}`,
+          ).toBeDefined();
         }
       }
     }

@@ -2,7 +2,7 @@
  * The one helper that every test of the path ends with: re-reads a data folder that nothing has open any more, and
  * checks everything that the gateway promised, with code of its own where the gateway has an opinion.
  */
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { encode, rfc8949EncodeOptions } from 'cborg';
@@ -213,6 +213,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       }
     }
     expect([...checkpoints.keys()], 'checkpoints beyond the log').toEqual([]);
+    checkCosignatures(db);
     for (const row of db
       .prepare<[], { device: number; epoch: number; seq: number; entries: number }>('SELECT * FROM counters')
       .all()) {
@@ -266,6 +267,61 @@ function checkGaps(
     )
     .all();
   expect(rows.map(({ device, idx, ...r }) => ({ ...r, did: devices.get(device)?.did, index: idx }))).toEqual(gaps);
+}
+
+/** An Ed25519 key (RFC 8410) from the last 32 bytes of a verifier key. */
+const keyOf = (verifierKey: string): KeyObject =>
+  createPublicKey({
+    key: Buffer.concat([
+      Buffer.from('302a300506032b6570032100', 'hex'),
+      Buffer.from(verifierKey.slice(-44), 'base64').subarray(1),
+    ]),
+    format: 'der',
+    type: 'spki',
+  });
+
+/** A line of C2SP tlog-cosignature, taken apart by the words of the specification. @returns its time */
+export function checkCosignature(line: string, body: string, verifierKey: string): number {
+  const [name, hash] = verifierKey.split('+') as [string, string];
+  const m = /^— (\S+) (\S+)\n$/u.exec(line);
+  const bytes = Buffer.from(m?.[2] ?? '', 'base64');
+  expect([m?.[1], bytes.length], line).toEqual([name, 4 + 8 + 64]);
+  const raw = Buffer.from(verifierKey.slice(-44), 'base64');
+  expect(raw[0], 'type of the key').toBe(4);
+  const id = sha256(Buffer.from(`${name}\n`), raw)
+    .subarray(0, 4)
+    .toString('hex');
+  expect([hash, bytes.subarray(0, 4).toString('hex')]).toEqual([id, id]);
+  const time = bytes.readBigUInt64BE(4);
+  const signed = Buffer.from(`cosignature/v1\ntime ${time}\n${body}`);
+  expect(verify(null, signed, keyOf(verifierKey), bytes.subarray(12)), 'cosignature').toBe(true);
+  return Number(time);
+}
+
+/** Cosignatures that were taken are over their checkpoints; what is held of other logs is what was cosigned. */
+function checkCosignatures(db: Database.Database): void {
+  for (const row of db
+    .prepare<[], { note: string | null; witness: string; line: string; time: number }>(
+      'SELECT note, witness, line, time FROM cosignatures LEFT JOIN checkpoints USING (size)',
+    )
+    .all()) {
+    expect(row.note, 'a cosignature of no checkpoint').not.toBeNull();
+    const body = (row.note as string).split('\n').slice(0, 3).join('\n');
+    expect(checkCosignature(row.line, `${body}\n`, row.witness)).toBe(row.time);
+  }
+  for (const row of db
+    .prepare<[], { origin: string; size: number; root: Uint8Array; note: string; cosignature: string; time: number }>(
+      'SELECT origin, size, root, note, cosignature, time FROM witnessed',
+    )
+    .all()) {
+    const stamp = Buffer.from(row.cosignature.split(' ')[2] ?? '', 'base64').readBigUInt64BE(4);
+    expect(Number(stamp), 'the time that was said').toBe(row.time);
+    expect(row.note.split('\n').slice(0, 3)).toEqual([
+      row.origin,
+      String(row.size),
+      Buffer.from(row.root).toString('base64'),
+    ]);
+  }
 }
 
 /**
