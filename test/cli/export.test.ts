@@ -23,7 +23,8 @@ describe('a bundle', () => {
     const values = { clock: { source: 'synced' as const } };
     const gateway = await startTestGateway({ ...values, log: { checkpointSeconds: 3600 } });
     const { dataFolder } = gateway.config;
-    const [a, b] = [await new TestDevice('a').enrol(gateway), await new TestDevice('b').enrol(gateway)];
+    const a = await new TestDevice('a').enrol(gateway);
+    const b = await new TestDevice('b', 'meter', 'P-256').enrol(gateway);
     for (let i = 0; i < 60; i++) await Promise.all([...Array(5).fill(a), b].map((d: TestDevice) => offer(gateway, d)));
     await gateway.parts.log.makeCheckpoint(Date.now());
     await offer(gateway, a); // beyond the checkpoint: not in the bundle
