@@ -303,7 +303,7 @@ async function build(
       enrol: (wanted) => enrolment.enrol(wanted),
       setStatus: (did, status, by) => devices.setStatus(did, status, Date.now(), by),
       anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
-      entryCall: (size, receipt) => encodeEntryCall(origin, size, receipt),
+      entryCall: (size, receipt) => encodeEntryCall(log.origin, size, receipt),
       anchorCovering: (index) => {
         const t = chain.anchorer?.transactions.covering(index);
         return t && anchorHint(t);
