@@ -1,7 +1,6 @@
 /** A real gateway in this process, on free ports and a temp folder, and devices to speak to it. */
 import { createHash, type KeyObject, sign } from 'node:crypto';
 import mqtt, { type MqttClient } from 'mqtt';
-import { onTestFinished } from 'vitest';
 import { type Config, makeConfig } from '../../edge/config.ts';
 import { type Gateway, startGateway } from '../../edge/gateway.ts';
 import { keyPair, type Role } from '../../edge/tokens.ts';
@@ -9,6 +8,7 @@ import { didFromPublicKey } from '../../edge/wire/did.ts';
 import { publicKeyOf, signEd25519 } from '../../edge/wire/ed25519.ts';
 import { encodeEnvelope } from '../../edge/wire/envelope.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
+import { onTestFinished } from './ends.ts';
 import { tempFolder } from './temp.ts';
 import { type WholeTruth, wholeTruth } from './whole-truth.ts';
 
