@@ -36,7 +36,7 @@ const powerCut: Attack = {
     await site.load();
     await site.grows(50);
     await anchored(site, 50);
-    const kills = short ? 2 : 12;
+    const kills = short ? 1 : 12;
     for (let i = 0; i < kills; i++) {
       await wait(random() * 1500);
       const pids = anvilsOf(site);
@@ -69,7 +69,7 @@ function chaos(random: () => number, counts: Record<string, number>): (ask: Ask)
   const fates = (method: string): Fate => {
     const x = random();
     if (x < 0.35) return 'forward';
-    if (x < 0.4) return 'hang';
+    if (x < 0.36) return 'hang';
     if (x < 0.55) return 'drop';
     if (x < 0.7) return { error: 'header not found' };
     if (x < 0.75) return { status: 502, body: '<html>Bad Gateway</html>' };
@@ -105,7 +105,7 @@ const rpcChaos: Attack = {
     const asked: Record<string, number> = {};
     proxy.fate = chaos(sequence(seed ^ 0xca05), asked);
     let stalls = 0;
-    const rounds = short ? 2 : 12;
+    const rounds = short ? 1 : 12;
     for (let round = 0; round < rounds; round++) {
       const before = site.size();
       await wait(STILL_MS);

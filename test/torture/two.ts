@@ -29,7 +29,7 @@ export const attacks: readonly Attack[] = [
       await site.grows(50);
       const wrong: string[] = [];
       let turnedAway = 0;
-      for (let i = 0; i < (short ? 2 : 15); i++) {
+      for (let i = 0; i < (short ? 1 : 15); i++) {
         if (await isTurnedAway(site.launch())) turnedAway++;
         else wrong.push('a second gateway was not turned away');
         await site.grows(20);
