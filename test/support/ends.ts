@@ -6,11 +6,17 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { onTestFinished as onVitestFinished } from 'vitest';
 
 type End = () => unknown;
-const scopes = new AsyncLocalStorage<End[]>();
+type Scope = { ends: End[]; over: boolean };
+const scopes = new AsyncLocalStorage<Scope>();
 
+/** @throws where it is too late: what was started has been ended then */
 export function onTestFinished(end: End): void {
   const scope = scopes.getStore();
-  if (scope) scope.push(end);
+  if (scope?.over) {
+    void Promise.resolve(end()).catch(() => undefined);
+    throw new Error('started after its end');
+  }
+  if (scope) scope.ends.push(end);
   else
     onVitestFinished(async () => {
       await end();
@@ -19,17 +25,18 @@ export function onTestFinished(end: End): void {
 
 /** Runs something outside of vitest; all that it has started has ended when this returns or throws. */
 export async function untilItsEnd<T>(stop: AbortSignal, run: () => Promise<T>): Promise<T> {
-  const ends: End[] = [];
+  const scope: Scope = { ends: [], over: false };
   const stopped = new Promise<never>((_, reject) => {
     const abort = (): void => reject(new Error('interrupted'));
     if (stop.aborted) abort();
     else stop.addEventListener('abort', abort, { once: true });
   });
   try {
-    return await Promise.race([scopes.run(ends, run), stopped]);
+    return await Promise.race([scopes.run(scope, run), stopped]);
   } finally {
-    // What still runs after an interruption may start more: taken one by one until there is none.
-    for (let end = ends.pop(); end; end = ends.pop())
+    // What still runs after an interruption would start more.
+    scope.over = true;
+    for (let end = scope.ends.pop(); end; end = scope.ends.pop())
       try {
         await end();
       } catch (error) {
