@@ -31,7 +31,7 @@ const powerCut: Attack = {
   says: 'SIGKILL of the embedded chain, whose last seconds are gone then: anchors go on',
   run: async ({ seed, short, say }) => {
     const random = sequence(seed ^ 0xc41);
-    const site = await Site.build({ seed, chain: 'embedded', every: 0.1 });
+    const site = await Site.build({ seed, chain: 'embedded' });
     await site.up();
     await site.load();
     await site.grows(50);

@@ -155,7 +155,7 @@ export class Site {
 
   #simulate(more: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
     const where = ['--mqtt', this.mqtt, '--origin', this.origin, '--state', join(this.#folder, 'sim')];
-    const how = ['--seed', String(this.#o.seed), '--drain', '60', '--acked', this.#ackedPath];
+    const how = ['--seed', String(this.#o.seed), '--window', '32', '--drain', '240', '--acked', this.#ackedPath];
     return start(process.execPath, ['firmware-sim/main.ts', 'steady', ...where, ...MEMBERS, ...how, ...more], { env });
   }
 
@@ -166,7 +166,7 @@ export class Site {
   /** Twelve devices that measure, somebody who enrols more and more, and somebody who keeps each checkpoint. */
   async load(): Promise<void> {
     const token = await this.token();
-    const more = ['--api', this.http, '--every', String(this.#o.every ?? 0.04), '--window', '32'];
+    const more = ['--api', this.http, '--every', String(this.#o.every ?? 0.1)];
     this.#sim = this.#simulate(more, { SEJONG_TOKEN: token });
     this.#watching = true;
     onTestFinished(() => this.#still());
@@ -317,7 +317,8 @@ export class Site {
    */
   async finish(): Promise<{ entries: number; checkpoints: number; anchors: number }> {
     const held = await this.drain();
-    if (held > 0) throw new Error(`${held} envelopes were never acknowledged`);
+    if (held > 0)
+      throw new Error(`${held} envelopes were never acknowledged; ${this.gateway?.lines.slice(-3).join('\n')}`);
     const code = await this.gateway?.stop('SIGTERM');
     if (code !== 0) throw new Error(`the gateway ended with ${code}: ${this.gateway?.lines.slice(-5).join('\n')}`);
     this.look();
