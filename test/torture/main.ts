@@ -57,11 +57,13 @@ async function runOne(attack: Attack, seed: number, short: boolean, stop: AbortS
     outcome = await untilItsEnd(stop, () => attack.run({ seed, short, say }));
   } catch (error) {
     const detail = (error as Error).message.split('\n').slice(0, 20).join('\n');
-    outcome = { counts: {}, lost: 0, twice: 0, ok: false, detail };
+    outcome = { counts: {}, lost: Number.NaN, twice: Number.NaN, ok: false, detail }; // nobody counted
   }
   say(outcome.ok ? 'ok' : `FAILED: ${outcome.detail}`);
   return { attack, outcome, seconds: seconds() };
 }
+
+const shown = (n: number): string => (Number.isNaN(n) ? '?' : String(n));
 
 function table(done: readonly Done[]): string[] {
   const cells = done.map(({ attack, outcome: o, seconds }) => [
@@ -69,8 +71,8 @@ function table(done: readonly Done[]): string[] {
     Object.entries(o.counts)
       .map(([what, n]) => `${n} ${what}`)
       .join(', '),
-    String(o.lost),
-    String(o.twice),
+    shown(o.lost),
+    shown(o.twice),
     o.ok ? 'ok' : 'FAILED',
     seconds.toFixed(0),
     o.detail.split('\n')[0] as string,
@@ -110,7 +112,7 @@ console.log(`torture, ${options.short ? 'short' : 'full'} form, seed ${seed}\n`)
 for (const line of table(done)) console.log(line);
 for (const { attack, outcome } of failed) console.log(`\n${attack.name}: ${outcome.detail}`);
 const sum = (key: 'lost' | 'twice'): number => done.reduce((n, { outcome }) => n + outcome[key], 0);
-console.log(`\n${sum('lost')} lost, ${sum('twice')} twice`);
+console.log(`\n${shown(sum('lost'))} lost, ${shown(sum('twice'))} twice`);
 console.log(`${done.length - failed.length} passed, ${failed.length} failed`);
 // A library's open handle must not keep this alive: all that was started has ended.
 process.exit(stop.signal.aborted ? 130 : failed.length === 0 ? 0 : 1);
