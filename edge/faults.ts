@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs';
+
 /**
  * Named places where the process can be made to fail on purpose, so that each promise can be attacked exactly where it
  * could break. Off unless SEJONG_EDGE_FAULTS is set, a list with commas of
@@ -8,7 +10,7 @@
  *
  * Each write has two places: `WHAT.before` its commit, where nothing is on disk ("failed"), and `WHAT.after` it, where
  * all is and nobody knows ("failed but persisted"). WHAT is the name of the job (store/writer.ts). Chain: `anchor.sent`,
- * after the broadcast and before it is written down.
+ * after the broadcast and before it is written down. What fails or ends here says so first, on standard error.
  */
 type Fault = { act: 'kill' | 'error' | 'delay'; n: number };
 
@@ -37,6 +39,8 @@ export function faultPoint(name: string): void {
   const times = (passed.get(name) ?? 0) + 1;
   passed.set(name, times);
   if (times !== fault.n) return;
+  // Not console.error: a thread's goes through the main one, and would be lost with it.
+  writeSync(2, `fault ${name}=${fault.act}@${fault.n}\n`);
   if (fault.act === 'kill') process.kill(process.pid, 'SIGKILL');
   throw new Error(`fault ${name}, as SEJONG_EDGE_FAULTS asks`);
 }

@@ -1,5 +1,6 @@
 /** What /metrics shows: the numbers where they arise, given their names. */
 import { readFileSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Live } from './api/live.ts';
 import type { Sample } from './api/parts.ts';
 import type { Receipts } from './api/receipts.ts';
@@ -40,6 +41,18 @@ export type MetricParts = {
   startedAt: number;
   serialEntries: () => number;
 };
+
+/** How often the event loop's delay is measured; what is measured has this in it. */
+const RESOLUTION_MS = 10;
+const eventLoop = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+eventLoop.enable();
+
+/** In s, since the last time it was asked for: what a ping or a poll of a serial line had to wait at the worst. */
+function eventLoopDelay(): number {
+  const p99 = eventLoop.count === 0 ? 0 : Math.max(0, eventLoop.percentile(99) / 1e9 - RESOLUTION_MS / 1000);
+  eventLoop.reset();
+  return p99;
+}
 
 export function collectSamples(p: MetricParts): Sample[] {
   const samples: Sample[] = [];
@@ -116,6 +129,12 @@ export function collectSamples(p: MetricParts): Sample[] {
     p.receipts.skipped,
   );
   put('gauge', 'clock_synced', '1 when the wall clock was set from outside.', p.now().clockSynced ? 1 : 0);
+  put(
+    'gauge',
+    'event_loop_delay_p99_seconds',
+    'How late the event loop was since the last look at the metrics, 99th percentile.',
+    eventLoopDelay(),
+  );
   put('gauge', 'uptime_seconds', 'Time since start.', (performance.now() - p.startedAt) / 1000);
   put('gauge', 'resident_memory_bytes', 'Resident memory of the gateway process.', process.memoryUsage.rss());
   const chain = p.anchorer?.state;

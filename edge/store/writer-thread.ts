@@ -72,14 +72,19 @@ function run(job: WriteJob): void {
   if (job.entries) insertEntries(job.entries);
 }
 
-/** BEGIN, run, COMMIT; anything thrown rolls back. */
+/** Whether the COMMIT of the newest transaction returned: what is thrown after it is not of something undone. */
+let committed = false;
+
+/** BEGIN, run, COMMIT; anything thrown before the end of it rolls back. */
 function commit(jobs: readonly WriteJob[]): void {
+  committed = false;
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const job of jobs) run(job);
     for (const { name = 'write' } of jobs) faultPoint(`${name}.before`);
     faultPoint('commit');
     db.exec('COMMIT');
+    committed = true;
     for (const { name = 'write' } of jobs) faultPoint(`${name}.after`);
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
@@ -110,7 +115,8 @@ function handle(jobs: readonly WriteJob[]): (string | null)[] {
     commit(jobs);
     return jobs.map(() => null);
   } catch (error) {
-    if (jobs.length === 1) return [problem(error)];
+    // On disk all the same: not once more, an INSERT would be there twice. Whoever asked looks.
+    if (committed || jobs.length === 1) return jobs.map(() => problem(error));
     // One job's fault must not refuse the others: each again, in a transaction of its own.
     return jobs.map((job) => {
       try {

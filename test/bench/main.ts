@@ -1,12 +1,14 @@
 /** npm run bench [-- PART ...]: figures measured now, on this machine, each beside a peer or a limit. */
 import { availableParallelism, cpus } from 'node:os';
 import { benchIntake } from './intake.ts';
+import { benchLoop } from './loop.ts';
 import { benchMerkle, benchReceipt } from './merkle.ts';
 import { Bench } from './report.ts';
 import { benchGas, benchMemory } from './whole.ts';
 
 const parts: Record<string, (bench: Bench) => Promise<void>> = {
   intake: benchIntake,
+  loop: benchLoop,
   merkle: benchMerkle,
   receipt: benchReceipt,
   gas: benchGas,

@@ -45,7 +45,10 @@ function makeDevice(i: number, keyType: KeyType): BenchDevice {
   };
 }
 
-export async function startBenchGateway(chain: 'none' | 'embedded' = 'none'): Promise<BenchGateway> {
+export async function startBenchGateway(
+  chain: 'none' | 'embedded' = 'none',
+  env: NodeJS.ProcessEnv = {},
+): Promise<BenchGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'sejong-bench-'));
   const config = join(folder, 'edge.yaml');
   const data = join(folder, 'data');
@@ -55,6 +58,7 @@ export async function startBenchGateway(chain: 'none' | 'embedded' = 'none'): Pr
   );
   const child = spawn(process.execPath, [here('../../edge/main.ts'), 'run', '--config', config], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   });
   for await (const line of createInterface({ input: child.stdout })) if (line.includes('"ready"')) break;
   child.stdout.resume();

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { onTestFinished } from '../support/ends.ts';
 
 type Bytes = Uint8Array | string;
 const bytes = (value: Bytes): Uint8Array => (typeof value === 'string' ? Buffer.from(value) : value);

@@ -44,6 +44,27 @@ describe('the writer', () => {
     await writer.close();
   });
 
+  it('writes nothing once more of a group that is on disk though it failed', async () => {
+    process.env.SEJONG_EDGE_FAULTS = 'late.after=error@1'; // read by the thread, when it starts
+    const { writer, path } = await openWriter().finally(() => delete process.env.SEJONG_EDGE_FAULTS);
+    const add = (job: number) => sql('INSERT INTO plain (job) VALUES (?)', job);
+    await writer.write(write(sql('CREATE TABLE plain (job INTEGER) STRICT')));
+    const first = writer.write(write(add(0)));
+    const results = await Promise.allSettled([
+      writer.write(write(add(1))),
+      writer.write({ name: 'late', statements: [add(2)] }),
+      writer.write(write(add(3))),
+    ]);
+    await first;
+    // Each of them is told, and looks: nobody knows which of them would be harmed by a second time.
+    expect(results).toEqual(results.map(() => ({ status: 'rejected', reason: unavailable })));
+    await writer.write(write(add(4)));
+    const db = new Database(path, { readonly: true });
+    expect(db.prepare('SELECT job FROM plain ORDER BY rowid').pluck().all()).toEqual([0, 1, 2, 3, 4]);
+    db.close();
+    await writer.close();
+  });
+
   it('refuses a bad job alone: those before and after it are written, in order, and of it nothing is', async () => {
     const { writer, seen } = await openWriter();
     const first = writer.write(write(note(0)));

@@ -4,12 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { createPublicClient, type Hex, http, type PublicClient, parseEther, toHex } from 'viem';
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
-import { onTestFinished } from 'vitest';
 import { AnchorsContract } from '../../edge/chain/contract.ts';
 import { deployContract } from '../../edge/chain/deploy.ts';
 import { EmbeddedChain } from '../../edge/chain/embedded.ts';
 import { makeConfig } from '../../edge/config.ts';
 import { openIdentity } from '../../edge/identity.ts';
+import { onTestFinished } from './ends.ts';
 import { tempFolder } from './temp.ts';
 
 /** anvil's first development account: public knowledge, with 10,000 ether on every new anvil. */

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { onTestFinished } from './ends.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -43,6 +43,8 @@ export type Running = {
   lines: string[];
   /** The first line, so far or to come, that matches. */
   line: (pattern: RegExp) => Promise<string>;
+  /** Resolves when it no longer runs and all that it said is in `lines`. */
+  ended: Promise<void>;
   /** Sends a signal and waits for the end. */
   stop: (signal?: NodeJS.Signals) => Promise<number | null>;
 };
@@ -73,6 +75,7 @@ export function start(
   const running: Running = {
     child,
     lines,
+    ended,
     line: (pattern) =>
       new Promise((resolve, reject) => {
         const look = (): void => {

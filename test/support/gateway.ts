@@ -1,7 +1,6 @@
 /** A real gateway in this process, on free ports and a temp folder, and devices to speak to it. */
 import { createHash } from 'node:crypto';
 import mqtt, { type MqttClient } from 'mqtt';
-import { onTestFinished } from 'vitest';
 import { type Config, makeConfig } from '../../edge/config.ts';
 import { type Gateway, startGateway } from '../../edge/gateway.ts';
 import type { Role } from '../../edge/tokens.ts';
@@ -9,6 +8,7 @@ import { encodeEnvelope } from '../../edge/wire/envelope.ts';
 import { type KeyType, VERIFIERS } from '../../edge/wire/keys.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
 import { didOf, fastSigner, makeSigner, type Sign } from '../../firmware-sim/signer.ts';
+import { onTestFinished } from './ends.ts';
 import { tempFolder } from './temp.ts';
 import { type WholeTruth, wholeTruth } from './whole-truth.ts';
 

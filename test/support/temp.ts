@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { onTestFinished } from './ends.ts';
 
 /** A folder of its own for the running test, removed when it ends. */
 export function tempFolder(): string {
