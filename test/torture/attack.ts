@@ -24,6 +24,8 @@ export type Outcome = {
 export type Attack = {
   name: string;
   says: string;
+  /** Left out of the short form: the suite, which runs beside that, has it. */
+  fullOnly?: true;
   /** Ends all that it starts by onTestFinished() of test/support/ends.ts. Throwing is a verdict too: not ok. */
   run: (terms: Terms) => Promise<Outcome>;
 };

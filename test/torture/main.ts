@@ -5,6 +5,7 @@ import type { Attack, Outcome } from './attack.ts';
 import { attacks as chain } from './chain.ts';
 import { attacks as kills } from './kills.ts';
 import { attacks as slowDisk } from './slow-disk.ts';
+import { attacks as suites } from './suites.ts';
 import { attacks as two } from './two.ts';
 
 /** A new attack is a line here. */
@@ -13,6 +14,7 @@ const ATTACKS: readonly Attack[] = [
   ...slowDisk,
   ...two,
   ...chain,
+  ...suites,
 ];
 
 const USAGE = `usage: npm run torture [-- --seed N] [--short] [--only NAME]... [--list]
@@ -104,7 +106,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => st
 
 const done: Done[] = [];
 for (const attack of ATTACKS) {
-  if (stop.signal.aborted || (options.only.length > 0 && !options.only.includes(attack.name))) continue;
+  if (
+    stop.signal.aborted ||
+    (options.short && attack.fullOnly) ||
+    (options.only.length > 0 && !options.only.includes(attack.name))
+  )
+    continue;
   done.push(await runOne(attack, seed, options.short, stop.signal));
 }
 const failed = done.filter(({ outcome }) => !outcome.ok);
