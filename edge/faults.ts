@@ -8,7 +8,7 @@
  *
  * Each write has two places: `WHAT.before` its commit, where nothing is on disk ("failed"), and `WHAT.after` it, where
  * all is and nobody knows ("failed but persisted"). WHAT is the name of the job (store/writer.ts). Chain: `anchor.sent`,
- * after the broadcast and before it is written down. `checkpoint.tick`, where nobody would catch it.
+ * after the broadcast and before it is written down.
  */
 type Fault = { act: 'kill' | 'error' | 'delay'; n: number };
 

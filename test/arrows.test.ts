@@ -69,7 +69,7 @@ const LAYERS: [string, string[]][] = [
   ],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
-  ['edge/main.ts', ['edge/commands/index.ts']],
+  ['edge/main.ts', ['edge/commands/index.ts', 'edge/commands/exit.ts']],
   ['firmware-sim/', ['firmware-sim/', 'edge/wire/', 'edge/errors.ts']],
 ];
 
