@@ -27,7 +27,7 @@ const SETUP: readonly ErrorCode[] = [
   'CONFIG_INVALID',
   'KEY_UNREADABLE',
   'DATA_UNUSABLE',
-  // The file was set aside: to begin a new log is for a person to decide, not for a restart.
+  // After all that the start itself can do about it.
   'STORE_DAMAGED',
   'STORE_OTHER_LOG',
   'CHAIN_WRONG',

@@ -1,0 +1,29 @@
+/** The keys of the corpus: known to everybody, so that a mutant can be signed again. */
+import { createHash, type KeyObject, sign } from 'node:crypto';
+import { encodeVerifierKey } from '../../edge/log/checkpoint.ts';
+import { keyPair } from '../../edge/tokens.ts';
+import { didFromPublicKey } from '../../edge/wire/did.ts';
+import { publicKeyOf } from '../../edge/wire/ed25519.ts';
+
+const secretOf = (name: string): Uint8Array => new Uint8Array(createHash('sha256').update(`fuzz ${name}`).digest());
+
+export type Signer = {
+  did: string;
+  publicKey: Uint8Array;
+  keys: { privateKey: KeyObject; publicKey: KeyObject };
+  sign: (message: Uint8Array) => Uint8Array;
+};
+
+export function signerOf(name: string): Signer {
+  const secret = secretOf(name);
+  const publicKey = publicKeyOf(secret);
+  const keys = keyPair(secret, publicKey);
+  const did = didFromPublicKey(publicKey);
+  return { did, publicKey, keys, sign: (message) => new Uint8Array(sign(null, message, keys.privateKey)) };
+}
+
+export const DEVICE = signerOf('device');
+export const GATEWAY = signerOf('gateway');
+export const LOG = signerOf('log');
+export const ORIGIN = 'fuzz.example/log';
+export const VERIFIER_KEY = encodeVerifierKey(ORIGIN, LOG.publicKey);
