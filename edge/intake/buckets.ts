@@ -7,13 +7,13 @@ const SWEEP_AT = 1024;
 
 export class Buckets {
   readonly #perSecond: number;
-  readonly #size: number;
+  readonly #full: number;
   readonly #buckets = new Map<string, Bucket>();
   #sweepAt = SWEEP_AT;
 
-  constructor(perSecond: number, size: number) {
+  constructor(perSecond: number, full: number) {
     this.#perSecond = perSecond;
-    this.#size = size;
+    this.#full = full;
   }
 
   /** Takes one, which may be a debt. @returns the ms after which the debt is paid; 0 where there is none */
@@ -37,17 +37,22 @@ export class Buckets {
     return this.#refilled(key).tokens < 1;
   }
 
+  /** How many are remembered. */
+  get size(): number {
+    return this.#buckets.size;
+  }
+
   #refilled(key: string): Bucket {
     const at = performance.now();
     const held = this.#buckets.get(key);
-    if (!held) return { tokens: this.#size, at };
-    return { tokens: Math.min(this.#size, held.tokens + ((at - held.at) / 1000) * this.#perSecond), at };
+    if (!held) return { tokens: this.#full, at };
+    return { tokens: Math.min(this.#full, held.tokens + ((at - held.at) / 1000) * this.#perSecond), at };
   }
 
   #keep(key: string, bucket: Bucket): void {
     this.#buckets.set(key, bucket);
     if (this.#buckets.size < this.#sweepAt) return;
-    for (const k of this.#buckets.keys()) if (this.#refilled(k).tokens >= this.#size) this.#buckets.delete(k);
+    for (const k of this.#buckets.keys()) if (this.#refilled(k).tokens >= this.#full) this.#buckets.delete(k);
     this.#sweepAt = Math.max(SWEEP_AT, 2 * this.#buckets.size);
   }
 }
