@@ -12,7 +12,7 @@ import { sha256 } from '../../edge/log/sha256.ts';
 import { decodeSign1, encodeSign1, sigStructure } from '../../edge/wire/cose.ts';
 import { encodeEnvelope } from '../../edge/wire/envelope.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
-import { DEVICE, GATEWAY, LOG, ORIGIN, VERIFIER_KEY } from './keys.ts';
+import { DEVICE, GATEWAY, LOG, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 
 const ROOT = fileURLToPath(new URL('./corpus', import.meta.url));
 function put(target: string, name: string, content: Uint8Array | string): void {
@@ -48,6 +48,15 @@ const envelope = (records: SenmlRecord[], epoch: number, seq: number): Uint8Arra
     DEVICE.sign,
   );
 for (const [name, records] of Object.entries(packs)) put('envelope', name, envelope(records, 1, 7));
+put(
+  'envelope',
+  'p256',
+  encodeEnvelope(
+    { iss: P256_DEVICE.did, sub: 'urn:sejong:mp:000124', iat: 1_790_000_000, epoch: 1, seq: 9 },
+    packs.plant as SenmlRecord[],
+    P256_DEVICE.signAgain,
+  ),
+);
 put('envelope', 'counter-first', envelope(packs.meter as SenmlRecord[], 0, 0));
 put('envelope', 'counter-last', envelope(packs.meter as SenmlRecord[], 0xffffffff, 0xffffffff));
 {

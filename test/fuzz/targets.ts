@@ -1,8 +1,7 @@
 /** What is fuzzed, and by what each accepted input is held to be right: never by the parser that took it. */
-import { verify } from 'node:crypto';
 import { EdgeError } from '../../edge/errors.ts';
 import { AnswerParser } from '../../edge/intake/serial/rtu.ts';
-import { verifyKey } from '../../edge/intake/verify.ts';
+import { verifyInPool, verifyKey } from '../../edge/intake/verify.ts';
 import { openCheckpoint, parseVerifierKey } from '../../edge/log/checkpoint.ts';
 import { leafHash, verifyInclusion } from '../../edge/log/merkle.ts';
 import { parseTilePath } from '../../edge/log/tile.ts';
@@ -10,36 +9,40 @@ import { Tokens } from '../../edge/tokens.ts';
 import { readClaim } from '../../edge/verify.ts';
 import { equalBytes } from '../../edge/wire/bytes.ts';
 import { decodeSign1, encodeSign1, sigStructure } from '../../edge/wire/cose.ts';
-import { signatureFlaw, verifyEd25519 } from '../../edge/wire/ed25519.ts';
+import { publicKeyFromDid } from '../../edge/wire/did.ts';
+import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../edge/wire/envelope.ts';
 import { decodePack, encodePack, resolveLegacy, type SenmlRecord } from '../../edge/wire/senml.ts';
 import { corpus, type Target } from './fuzz.ts';
-import { DEVICE, GATEWAY, ORIGIN, VERIFIER_KEY } from './keys.ts';
+import { DEVICE, GATEWAY, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 import { type Below, mutate } from './mutate.ts';
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-const VALID_ALG = -19;
 
-/** As accept does it (node:crypto), for one device that is enrolled. */
-const poolKey = verifyKey(DEVICE.publicKey);
-function openEnvelope(bytes: Uint8Array) {
+/** As accept does it, in the thread pool, for two devices that are enrolled. */
+const enrolled = new Map(
+  [DEVICE, P256_DEVICE].map((device) => [device.did, { ...device, pool: verifyKey(publicKeyFromDid(device.did)) }]),
+);
+const deviceKey = verifyKey(publicKeyFromDid(DEVICE.did));
+async function openEnvelope(bytes: Uint8Array) {
   const envelope = decodeEnvelope(bytes);
-  if (envelope.iss !== DEVICE.did) throw new EdgeError('ISSUER_MISMATCH', envelope.iss);
-  if (signatureFlaw(envelope.signature) || !verify(null, envelope.signed, poolKey, envelope.signature))
-    throw new EdgeError('SIGNATURE_INVALID', 'fuzz');
-  return envelope;
+  const device = enrolled.get(envelope.iss);
+  if (!device) throw new EdgeError('ISSUER_MISMATCH', envelope.iss);
+  const valid = await new Promise<boolean>((resolve) => verifyInPool(device.pool, envelope, resolve));
+  if (!valid) throw new EdgeError('SIGNATURE_INVALID', 'fuzz');
+  return { device, envelope };
 }
 
 const envelope: Target = {
   name: 'envelope',
-  judge: (bytes) => {
-    const e = openEnvelope(bytes);
-    if (!verifyEd25519(e.signature, e.signed, DEVICE.publicKey)) return '@noble/ed25519 finds the signature invalid';
+  judge: async (bytes) => {
+    const { device, envelope: e } = await openEnvelope(bytes);
+    const { verify } = device.pool.verifier;
+    if (!verify(e.signature, e.signed, device.publicKey)) return 'noble finds the signature invalid';
     if (!equalBytes(encodeSign1(decodeSign1(bytes)), bytes)) return 'the COSE_Sign1 has another spelling';
     if (!equalBytes(encodePack(e.records), e.payload)) return 'the pack has another spelling';
     if (
-      e.alg === VALID_ALG &&
       !equalBytes(
         encodeEnvelope(e, e.records, () => e.signature),
         bytes,
@@ -63,7 +66,8 @@ const envelope: Target = {
       ? mutate(mine.protectedHeader, theirs.protectedHeader, below)
       : mine.protectedHeader;
     const payload = changesHeader ? mine.payload : mutate(mine.payload, theirs.payload, below);
-    return encodeSign1({ protectedHeader, payload, signature: DEVICE.sign(sigStructure(protectedHeader, payload)) });
+    const { sign } = text(mine.protectedHeader).includes(P256_DEVICE.did) ? P256_DEVICE : DEVICE;
+    return encodeSign1({ protectedHeader, payload, signature: sign(sigStructure(protectedHeader, payload)) });
   },
 };
 
@@ -162,7 +166,9 @@ const jwt: Target = {
   name: 'jwt',
   judge: async (bytes) => {
     const token = text(bytes);
-    const asDevice = await tokens.device(token, DEVICE.did, poolKey, false).then(() => true, refused);
+    const asDevice = await tokens
+      .device(token, DEVICE.did, deviceKey.object, deviceKey.verifier.jwsAlgs, false)
+      .then(() => true, refused);
     const asPerson = await tokens.person(token).then((p) => p, refused);
     if (!asDevice && !asPerson) throw NOBODY;
     const claims = claimsBy(token, asDevice ? DEVICE.publicKey : GATEWAY.publicKey);
