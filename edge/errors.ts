@@ -122,6 +122,12 @@ const table = {
     title: 'The login was refused',
     todo: 'Check user name and password or token.',
   },
+  LOGIN_THROTTLED: {
+    status: 429,
+    act: 'retry',
+    title: 'Too many logins have failed, so this one was not looked at',
+    todo: 'Wait a minute; correct the password or token, or stop the program that keeps trying.',
+  },
   TOKEN_INVALID: {
     status: 401,
     act: 'refuse',

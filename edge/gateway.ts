@@ -5,6 +5,7 @@ import { Live } from './api/live.ts';
 import { Receipts } from './api/receipts.ts';
 import { Api } from './api/server.ts';
 import type { HealthView } from './api/views.ts';
+import { Caps } from './caps.ts';
 import { Anchorer } from './chain/anchorer.ts';
 import { anchorHint, describeAnchor } from './chain/describe.ts';
 import { encodeEntryCall } from './chain/entry-call.ts';
@@ -22,6 +23,7 @@ import { Custodian } from './intake/custody.ts';
 import { declareLost } from './intake/declare.ts';
 import { Enrolment } from './intake/enrolment.ts';
 import { makeLogin } from './intake/login.ts';
+import { guardLogins } from './intake/login-guard.ts';
 import { MqttIntake } from './intake/mqtt.ts';
 import { GATEWAY_KIND, KINDS } from './intake/profiles.ts';
 import { startSerial } from './intake/serial/serial.ts';
@@ -140,7 +142,8 @@ async function build(
   const disk = new Disk(store, config.retention);
 
   // The accept path.
-  const now = startClock(config.clock.source);
+  const now = startClock({ source: config.clock.source, report: warn });
+  const caps = new Caps();
   const gaps = new Gaps(store);
   let retention: Retention | undefined;
   const accept = new Accept({
@@ -156,6 +159,7 @@ async function build(
     },
     disk,
     now,
+    caps,
     alarm: warn,
     onDiskFull: () => retention?.refused(),
     ...config.intake,
@@ -214,15 +218,13 @@ async function build(
   closers.push(() => retention?.stop());
 
   // Intake.
-  const clockSynced = (): boolean => now().clockSynced;
   const mqtt = new MqttIntake({
-    host: config.mqtt.host,
-    port: config.mqtt.port,
-    maxConnections: config.mqtt.maxConnections,
-    maxConnectionsPerUser: config.mqtt.maxConnectionsPerUser,
-    connectTimeoutMs: config.mqtt.connectTimeoutSeconds * 1000,
-    maxDeviceRate: config.mqtt.maxDeviceRate,
-    login: makeLogin(devices, tokens, clockSynced),
+    ...config.mqtt,
+    caps,
+    login: guardLogins(
+      makeLogin(devices, tokens, () => now().clockSynced),
+      { caps, ...config.mqtt },
+    ),
     offerEnvelope: (did, topic, bytes) => custodian.offerEnvelope(did, topic, bytes),
     offerSenml: (did, topic, bytes, resent) => custodian.offerSenml(did, topic, bytes, resent),
     report: warn,
@@ -287,6 +289,7 @@ async function build(
     retention,
     ...witnessing,
     now,
+    caps,
     startedAt,
     serialEntries: () => serialEntries,
   };
@@ -310,9 +313,8 @@ async function build(
       },
     },
     {
-      host: config.http.host,
-      port: config.http.port,
-      maxEventStreams: config.http.maxEventStreams,
+      ...config.http,
+      onReadersFull: () => caps.hit('http.maxEventStreams'),
       version,
       onError: warn,
     },

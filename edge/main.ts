@@ -6,12 +6,15 @@ if (major < 24) {
   console.error(
     `NODE_VERSION: this is Node ${process.versions.node}, Sejong Edge needs 24: run it through npm (npm start), which brings one.`,
   );
-  process.exit(1);
+  process.exit(2);
 }
 
 // A second start need not strip and compile everything again: it takes half the time, which a Pi feels.
 (await import('node:module')).enableCompileCache();
 const { runCommand } = await import('./commands/index.ts');
+const { endInternal } = await import('./commands/exit.ts');
+// Of promises too: Node hands a rejection that nobody handles to the same listeners.
+process.on('uncaughtException', endInternal);
 const stop = new AbortController();
 // A terminal's Ctrl-C reaches npm and us, and some versions of npm hand it on: that is one request, not two.
 const ONE_REQUEST_MS = 1_000;

@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Live } from './api/live.ts';
 import type { Sample } from './api/parts.ts';
 import type { Receipts } from './api/receipts.ts';
+import type { Caps } from './caps.ts';
 import type { Anchorer } from './chain/anchorer.ts';
 import type { Epoch } from './epoch/epoch.ts';
 import type { Accept } from './intake/accept.ts';
@@ -38,6 +39,7 @@ export type MetricParts = {
   witnesses: Witnesses;
   witness: Witness;
   now: () => Stamp;
+  caps: Caps;
   startedAt: number;
   serialEntries: () => number;
 };
@@ -103,7 +105,8 @@ export function collectSamples(p: MetricParts): Sample[] {
   if (written !== undefined)
     put('counter', 'written_bytes_total', 'Bytes that the process sent to disks since start.', written);
   put('gauge', 'mqtt_connected', 'Clients that are connected.', p.mqtt.connected);
-  const { connections, logins, loginsRefused, malformed, forbidden, undelivered, throttledMs } = p.mqtt.counts;
+  const { connections, logins, loginsRefused, malformed, forbidden, undelivered, throttledMs, keepAliveTimeouts } =
+    p.mqtt.counts;
   put('counter', 'mqtt_connections_total', 'Connections since start.', connections);
   put('counter', 'mqtt_logins_total', 'Logins since start.', logins);
   put('counter', 'mqtt_logins_refused_total', 'Logins refused since start.', loginsRefused);
@@ -116,6 +119,14 @@ export function collectSamples(p: MetricParts): Sample[] {
     'Time that devices over their rate were made to wait.',
     throttledMs / 1000,
   );
+  put(
+    'counter',
+    'mqtt_keep_alive_timeouts_total',
+    'Connections closed because nothing came for 1.5 times their keep-alive.',
+    keepAliveTimeouts,
+  );
+  for (const [cap, n] of p.caps)
+    put('counter', 'cap_hits_total', 'How often a cap was reached, by its key in the config.', n, { cap });
   put(
     'counter',
     'live_skipped_total',

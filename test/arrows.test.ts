@@ -10,6 +10,8 @@ const LAYERS: [string, string[]][] = [
   ['edge/errors.ts', []],
   ['edge/version.ts', []],
   ['edge/faults.ts', []],
+  ['edge/caps.ts', []],
+  ['edge/guard.ts', []],
   ['edge/wire/', ['edge/errors.ts', 'edge/wire/']],
   ['edge/config.ts', ['edge/errors.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
@@ -20,7 +22,10 @@ const LAYERS: [string, string[]][] = [
   // Siblings never import each other: gateway.ts hands functions in.
   ...['intake', 'chain', 'witness', 'api'].map((part): [string, string[]] => [
     `edge/${part}/`,
-    ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/tokens.ts', `edge/${part}/`],
+    [
+      ...['edge/errors.ts', 'edge/faults.ts', 'edge/caps.ts', 'edge/guard.ts', 'edge/tokens.ts'],
+      ...['edge/wire/', 'edge/store/', 'edge/log/', `edge/${part}/`],
+    ],
   ]),
   // How a log begins and ends: beside those who follow it, and handed what it needs of them.
   [
@@ -42,7 +47,10 @@ const LAYERS: [string, string[]][] = [
   ['edge/retain.ts', ['edge/config.ts', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
   [
     'edge/metrics.ts',
-    ['edge/api/', 'edge/chain/', 'edge/epoch/', 'edge/intake/', 'edge/log/', 'edge/store/', 'edge/witness/'],
+    [
+      ...['edge/caps.ts', 'edge/api/', 'edge/chain/', 'edge/epoch/', 'edge/intake/', 'edge/log/', 'edge/store/'],
+      'edge/witness/',
+    ],
   ],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
   // Builds the witness parts for gateway.ts, and reads their keys for check-config.
@@ -61,7 +69,7 @@ const LAYERS: [string, string[]][] = [
   ],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
-  ['edge/main.ts', ['edge/commands/index.ts']],
+  ['edge/main.ts', ['edge/commands/index.ts', 'edge/commands/exit.ts']],
   ['firmware-sim/', ['firmware-sim/', 'edge/wire/', 'edge/errors.ts']],
 ];
 

@@ -29,7 +29,7 @@ function parsePlace(text: string): Place | undefined {
 export function eventRoutes(
   server: Server,
   parts: ApiParts,
-  { maxStreams, onError }: { maxStreams: number; onError: (line: string) => void },
+  { maxStreams, onFull, onError }: { maxStreams: number; onFull: () => void; onError: (line: string) => void },
 ): { wake: () => void; stop: () => void } {
   const streams = new Set<Stream>();
   const ping = setInterval(() => {
@@ -64,7 +64,10 @@ export function eventRoutes(
       },
     },
     (request, reply) => {
-      if (streams.size >= maxStreams) throw new EdgeError('READERS_FULL', `${maxStreams} read /events now`);
+      if (streams.size >= maxStreams) {
+        onFull();
+        throw new EdgeError('READERS_FULL', `${maxStreams} read /events now`);
+      }
       const header = request.headers['last-event-id'];
       // A browser that connects again has both: the address that it was given, and how far it has come since.
       const from = (Array.isArray(header) ? header[0] : header) || request.query.from;

@@ -22,6 +22,7 @@ export type ApiOptions = {
   host: string;
   port: number;
   maxEventStreams: number;
+  onReadersFull: () => void;
   version: string;
   onError: (line: string) => void;
 };
@@ -126,6 +127,7 @@ export class Api {
     statusRoutes(server, parts);
     const events = eventRoutes(server, parts, {
       maxStreams: this.#o.maxEventStreams,
+      onFull: this.#o.onReadersFull,
       onError: this.#o.onError,
     });
     this.wake = events.wake;

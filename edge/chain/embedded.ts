@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EdgeError, errorLine } from '../errors.ts';
+import { GUARD } from '../guard.ts';
 
 export const EMBEDDED_CHAIN_ID = 31_337;
 const START_MS = 20_000;
@@ -20,15 +21,6 @@ const STATE_SECONDS = 5;
 /** Between the end of a chain that ended by itself and its next start; twice as long after each start that fails. */
 const RESTART_MS = 1_000;
 const RESTART_MOST_MS = 60_000;
-
-/**
- * The shell ends anvil when the shell's input ends: that happens when we close it, and also when we die of a SIGKILL,
- * so no chain is ever left behind. And it ends when anvil does, with anvil's code. A session of its own keeps the
- * terminal's Ctrl-C from both: we still anchor at our end.
- */
-const GUARD = `exec 3<&0; "$@" </dev/null 3<&- & chain=$!
-{ read -r _ <&3; kill -TERM $chain; } 2>/dev/null & reader=$!
-wait $chain; code=$?; kill $reader 2>/dev/null; exit $code`;
 
 function anvilPath(): string {
   const arch = { x64: 'amd64', arm64: 'arm64' }[process.arch as string];
@@ -121,6 +113,7 @@ export class EmbeddedChain {
     const args = ['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(EMBEDDED_CHAIN_ID)];
     args.push('--state', this.#state, '--state-interval', String(STATE_SECONDS), '--preserve-historical-states');
     args.push('--accounts', '1');
+    // Ctrl-C does not reach it either: we still anchor at our end.
     const guard = spawn('/bin/sh', ['-c', GUARD, 'chain', anvilPath(), ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,

@@ -37,6 +37,11 @@ const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 export class Sender {
   readonly #o: SenderOptions;
+  /**
+   * Monotonic, by row: when what is on its way went out, or was first met by this run. By the wall clock, a step
+   * forward would pay higher fees for nothing, and one backward would leave a stuck one stuck.
+   */
+  readonly #sent = new Map<number, number>();
 
   constructor(options: SenderOptions) {
     this.#o = options;
@@ -54,7 +59,10 @@ export class Sender {
     if (gone > 0)
       report(`chain: it holds ${headSize} entries, and ${gone} anchors of more that were final are gone; sent again`);
     const open = transactions.open(chainId, contract.address);
-    if (open.length === 0) return 0;
+    if (open.length === 0) {
+      this.#sent.clear();
+      return 0;
+    }
     let next = await this.#nextNonce();
     let waiting = 0;
     for (const row of open) {
@@ -123,7 +131,7 @@ export class Sender {
 
   /** Sends what has not been sent, replaces what is stuck, leaves alone what was sent a short while ago. */
   async #push(row: TxRow, nowMs: number): Promise<void> {
-    const stuck = nowMs - (row.sentMs ?? row.madeMs) > this.#o.stuckMs;
+    const stuck = performance.now() - this.#sentAt(row) > this.#o.stuckMs;
     if (row.status === 'mined') {
       await this.#o.transactions.update(row.id, { status: 'signed', block: null, minedMs: null });
       // Said once the row says so too: whoever hears it may look.
@@ -165,6 +173,7 @@ export class Sender {
     const { raw, hash } = await this.#sign(row.nonce, old.data, old.gas, fee, tip);
     const hashes = [...row.hashes, hash];
     await transactions.update(row.id, { raw, hashes, fee, sentMs: nowMs });
+    this.#sent.set(row.id, performance.now());
     report(`chain: the anchor of ${row.size} entries is stuck; replaced with fees of ${fee} wei per gas`);
     await this.#broadcast({ ...row, raw, hashes, fee }, nowMs);
   }
@@ -232,6 +241,14 @@ export class Sender {
       if (!KNOWN.test(refused.detail)) throw refused;
     }
     faultPoint('anchor.sent');
-    if (row.status !== 'sent') await transactions.update(row.id, { status: 'sent', sentMs: nowMs });
+    if (row.status === 'sent') return;
+    this.#sent.set(row.id, performance.now());
+    await transactions.update(row.id, { status: 'sent', sentMs: nowMs });
+  }
+
+  #sentAt({ id }: TxRow): number {
+    const at = this.#sent.get(id) ?? performance.now();
+    this.#sent.set(id, at);
+    return at;
   }
 }

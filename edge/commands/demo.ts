@@ -5,6 +5,7 @@ import { EdgeError } from '../errors.ts';
 import { type Gateway, startGateway } from '../gateway.ts';
 import { VERSION } from '../version.ts';
 import { countMissing, District } from './district.ts';
+import { EXIT, EXIT_HELP } from './exit.ts';
 import type { Command } from './index.ts';
 import { Narrator } from './narrator.ts';
 import { aborted, sleep } from './until.ts';
@@ -29,7 +30,9 @@ export const command: Command = {
   --vehicles N     (default: 6)       --no-hostile leaves out the devices that cheat
   --every SECONDS  how often a device sends (default: 1)
 
-Everything listens on loopback only. Ctrl-C stops all.`,
+Everything listens on loopback only. Ctrl-C stops all. It runs under a supervisor, which starts it again should it crash.
+
+${EXIT_HELP}`,
   run: async (args, stop) => {
     const text = { type: 'string' } as const;
     const { values } = parseArgs({
@@ -149,5 +152,5 @@ async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<
   console.log(
     JSON.stringify({ ...final, quarantined, devices: count, serialEntries, acked, ackedButMissing: missing }),
   );
-  return missing === 0 ? 0 : 1;
+  return missing === 0 ? EXIT.done : EXIT.lost;
 }

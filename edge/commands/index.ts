@@ -1,5 +1,6 @@
 /** The commands, what they say with --help, and how they end. */
 import { EdgeError, errorLine } from '../errors.ts';
+import { EXIT, exitCodeOf } from './exit.ts';
 
 export type Command = {
   usage: string;
@@ -7,13 +8,25 @@ export type Command = {
   run: (args: string[], stop: AbortSignal) => Promise<number>;
 };
 
+type Known = {
+  summary: string;
+  load: () => Promise<{ command: Command }>;
+  /** The arguments of the child where the command runs under a supervisor; undefined where it does not. */
+  supervised?: (args: readonly string[], elapsedMs: number) => readonly string[] | undefined;
+};
+
 /** Summaries stand here, so that the overview loads none of what the commands need. */
-const COMMANDS: Record<string, { summary: string; load: () => Promise<{ command: Command }> }> = {
+const COMMANDS: Record<string, Known> = {
   demo: {
     summary: 'A gateway with a simulated district on embedded defaults: what npm start runs.',
     load: () => import('./demo.ts'),
+    supervised: (args, elapsedMs) => remaining(args, elapsedMs / 1000),
   },
-  run: { summary: 'Run the gateway with a config file.', load: () => import('./run.ts') },
+  run: {
+    summary: 'Run the gateway with a config file.',
+    load: () => import('./run.ts'),
+    supervised: (args) => (args.includes('--supervise') ? args.filter((arg) => arg !== '--supervise') : undefined),
+  },
   init: { summary: 'Write a commented config, and make the keys.', load: () => import('./init.ts') },
   'check-config': { summary: 'Check a config file, and say what it means.', load: () => import('./check-config.ts') },
   enroll: { summary: 'Enrol a device with a running gateway.', load: () => import('./enroll.ts') },
@@ -54,24 +67,45 @@ export async function runCommand(argv: readonly string[], stop: AbortSignal): Pr
         'USAGE',
         `there is no command ${JSON.stringify(name)}; there are ${Object.keys(COMMANDS).join(', ')}`,
       );
-    const { command } = await known.load();
     if (args.includes('--help') || args.includes('-h')) {
+      const { command } = await known.load();
       console.log(`${known.summary}\n\nusage: sejong-edge ${command.usage}`);
       return 0;
     }
+    if (known.supervised?.(args, 0)) {
+      const { isSupervised, supervise } = await import('./supervise.ts');
+      if (!isSupervised()) {
+        const argv = (elapsedMs: number) => [name, ...(known.supervised?.(args, elapsedMs) ?? args)];
+        return await supervise(argv, stop, (line) => console.error(line), name === 'run');
+      }
+    }
+    const { command } = await known.load();
     return await command.run(args, stop);
   } catch (error) {
     if (error instanceof EdgeError) {
       console.error(error.line);
-      return error.code === 'USAGE' ? 2 : 1;
+      return exitCodeOf(error);
     }
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
       console.error(new EdgeError('USAGE', `${name}: ${(error as Error).message.split('\n')[0]}`).line);
-      return 2;
+      return EXIT.setup;
     }
     console.error(`${errorLine(error)}\n${(error as Error).stack ?? ''}`);
-    return 1;
+    return EXIT.internal;
   }
+}
+
+/** What a demo that is started again still has of its --for: enough to end as it should, at the least. */
+const LEAST_SECONDS = 5;
+function remaining(args: readonly string[], elapsedSeconds: number): string[] {
+  return args.map((arg, i) => {
+    const inOne = /^--for=(.*)$/.exec(arg);
+    const text = inOne ? inOne[1] : args[i - 1] === '--for' ? arg : undefined;
+    // What is no number is for the command to refuse.
+    if (text === undefined || !(Number(text) > 0)) return arg;
+    const left = elapsedSeconds < 1 ? text : String(Math.max(LEAST_SECONDS, Number(text) - elapsedSeconds));
+    return inOne ? `--for=${left}` : left;
+  });
 }
 
 function overview(): number {

@@ -4,22 +4,31 @@ import { loadConfig } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { startGateway } from '../gateway.ts';
 import { VERSION } from '../version.ts';
+import { EXIT, EXIT_HELP, sayLastWordBy } from './exit.ts';
 import type { Command } from './index.ts';
 import { aborted } from './until.ts';
 
 export const command: Command = {
-  usage: `run --config FILE
+  usage: `run --config FILE [--supervise]
 
   --config FILE   the config (sejong-edge init writes one)
+  --supervise     start it again when it ends by itself, for where there is no systemd: after 1 s, then twice as long
+                  each time up to 60 s, and after 1 s again once it has run for 60 s; not after exit code 2
 
-Logs JSON lines to standard output. Ctrl-C or SIGTERM stops it cleanly.`,
+Logs JSON lines to standard output. Ctrl-C or SIGTERM stops it cleanly.
+
+${EXIT_HELP}`,
   run: async (args, stop) => {
-    const { values } = parseArgs({ args, options: { config: { type: 'string' } } });
+    const { values } = parseArgs({ args, options: { config: { type: 'string' }, supervise: { type: 'boolean' } } });
     if (values.config === undefined) throw new EdgeError('USAGE', 'run needs --config FILE');
     const log = pino(
       { base: null, timestamp: pino.stdTimeFunctions.isoTime },
       pino.destination({ dest: 1, sync: true }) as DestinationStream,
     );
+    sayLastWordBy((line, stack) => {
+      log.fatal({ code: 'INTERNAL', stack }, line);
+      console.error(line);
+    });
     const gateway = await startGateway(loadConfig(values.config), VERSION, (line, level) => log[level](line));
     log.info({ ...gateway.info, entries: gateway.parts.log.size }, 'ready');
     const failure = await Promise.race([aborted(stop), gateway.failed]);
@@ -27,6 +36,6 @@ Logs JSON lines to standard output. Ctrl-C or SIGTERM stops it cleanly.`,
     else log.info('stopping');
     await gateway.close();
     log.info({ entries: gateway.parts.log.size, anchoredSize: gateway.parts.anchorer?.state.headSize ?? 0 }, 'stopped');
-    return failure ? 1 : 0;
+    return failure ? EXIT.failed : EXIT.done;
   },
 };

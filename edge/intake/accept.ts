@@ -10,6 +10,7 @@
  * are being checked: the slower the disk, the larger the groups.
  */
 import { hash } from 'node:crypto';
+import type { Caps } from '../caps.ts';
 import { EdgeError, type ErrorCode } from '../errors.ts';
 import { gapRecords, parseGap } from '../log/gap.ts';
 import type { Log, NewEntry } from '../log/log.ts';
@@ -26,6 +27,7 @@ import { decodeEnvelope, type Envelope, encodeEnvelope } from '../wire/envelope.
 import { signatureInvalid } from '../wire/keys.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 import type { Stamp } from './clock.ts';
+import { Gate } from './gate.ts';
 import { checkProfile, GATEWAY_KIND } from './profiles.ts';
 import { type VerifyKey, verifyInPool, verifyKey } from './verify.ts';
 
@@ -61,8 +63,9 @@ export type AcceptOptions = {
   voice: Voice;
   disk: Pick<Disk, 'room' | 'give'>;
   now: () => Stamp;
-  /** Bytes that may wait for their signature check or for the disk; beyond it callers wait. */
+  /** Bytes, of all and of one device, that may wait for their signature check or for the disk; beyond it callers wait. */
   maxPendingBytes: number;
+  maxPendingBytesPerDevice: number;
   /** Envelopes of one device, and of all, that may lie in quarantine; beyond it they are not acknowledged. */
   maxQuarantinePerDevice: number;
   maxQuarantine: number;
@@ -70,6 +73,7 @@ export type AcceptOptions = {
   alarm: (line: string) => void;
   /** The disk had no room for something. */
   onDiskFull: () => void;
+  caps: Caps;
 };
 
 type Job = {
@@ -98,8 +102,7 @@ export class Accept {
   #jobs: Job[] = [];
   #head = 0;
   #writing = 0;
-  #pendingBytes = 0;
-  #waiting: (() => void)[] = [];
+  readonly #gate: Gate;
   #committing = false;
   readonly #keys = new WeakMap<Device, VerifyKey>();
   /** Whether the store refused the last group: true from the first failure until a group is on disk again. */
@@ -116,6 +119,11 @@ export class Accept {
 
   constructor(options: AcceptOptions) {
     this.#o = options;
+    this.#gate = new Gate({
+      max: options.maxPendingBytes,
+      maxPerKey: options.maxPendingBytesPerDevice,
+      onWait: (why) => options.caps.hit(`intake.maxPendingBytes${why === 'all' ? '' : 'PerDevice'}`),
+    });
   }
 
   /** Envelopes that are being checked or written now. */
@@ -171,11 +179,10 @@ export class Accept {
   }
 
   async #enter(bytes: Uint8Array, source: Source, begin: (job: Job) => void): Promise<Outcome> {
-    while (this.#pendingBytes > this.#o.maxPendingBytes)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const wait = this.#gate.enter(source.did, bytes.length);
+    if (wait) await wait;
     return new Promise((resolve, reject) => {
       const job: Job = { bytes, source, stamp: this.#o.now(), settled: false, resolve, reject };
-      this.#pendingBytes += bytes.length;
       this.#jobs.push(job);
       begin(job);
     });
@@ -256,8 +263,7 @@ export class Accept {
       for (const job of group) job.reject(failure);
     }
     this.#writing = 0;
-    for (const job of group) this.#pendingBytes -= job.bytes.length;
-    for (const wake of this.#waiting.splice(0)) wake();
+    for (const job of group) this.#gate.leave(job.source.did, job.bytes.length);
     this.#committing = false;
     this.#pump();
   }
@@ -449,16 +455,15 @@ class Plan {
   }
 
   #refuse(job: Job, refusal: EdgeError): void {
-    const { quarantine, maxQuarantine, maxQuarantinePerDevice } = this.#o;
+    const { quarantine, maxQuarantine, maxQuarantinePerDevice, caps } = this.#o;
     const { did, topic } = job.source;
     const sha256 = hash('sha256', job.bytes, 'buffer');
     const key = `${did} ${sha256.toString('hex')}`;
     if (!this.#newlyHeld.has(key) && !quarantine.has(did, sha256)) {
       const mine = this.#newlyHeldBy.get(did) ?? 0;
-      if (
-        quarantine.heldBy(did) + mine >= maxQuarantinePerDevice ||
-        quarantine.held + this.#newlyHeld.size >= maxQuarantine
-      ) {
+      const own = quarantine.heldBy(did) + mine >= maxQuarantinePerDevice;
+      if (own || quarantine.held + this.#newlyHeld.size >= maxQuarantine) {
+        caps.hit(`intake.maxQuarantine${own ? 'PerDevice' : ''}`);
         this.rejected.push([
           job,
           new EdgeError('QUARANTINE_FULL', `${quarantine.heldBy(did)} envelopes of ${did}, ${quarantine.held} in all`),

@@ -13,41 +13,54 @@ import { randomUUID } from 'node:crypto';
 import { type EventEmitter, once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type Client } from 'aedes';
+import type { Cap, Caps } from '../caps.ts';
 import { EdgeError, errorLine } from '../errors.ts';
 import type { Outcome } from './accept.ts';
+import { Buckets } from './buckets.ts';
+import type { Caller } from './login-guard.ts';
+import { guardParser, type PacketParser } from './parser-guard.ts';
 
 /** Who is connected: a device under its DID, or a person with a role. */
 export type Login = { kind: 'device'; did: string } | { kind: 'person'; name: string };
 
+/** The mqtt section of the config, and what the broker hands on to. */
 export type MqttOptions = {
   host: string;
   port: number;
   maxConnections: number;
   maxConnectionsPerUser: number;
-  connectTimeoutMs: number;
-  /** Envelopes a second that one device may send for long; above it its socket is read more slowly. */
+  connectTimeoutSeconds: number;
+  maxKeepAliveSeconds: number;
+  maxConnectBytes: number;
+  maxPacketBytes: number;
+  maxTopicLevels: number;
+  maxPacketsBeforeLogin: number;
+  maxInflight: number;
+  maxUnreadBytes: number;
   maxDeviceRate: number;
-  /** Answers who it is. @throws EdgeError LOGIN_FAILED */
-  login: (user: string, password: string) => Promise<Login>;
+  caps: Caps;
+  /** Answers who it is. @throws EdgeError; where its `act` is retry the client is told to try later */
+  login: (user: string, password: string, caller: Caller) => Promise<Login>;
   /** @throws EdgeError when nothing is durable */
   offerEnvelope: (did: string, topic: string, bytes: Uint8Array) => Promise<Outcome>;
   offerSenml: (did: string, topic: string, bytes: Uint8Array, resent: boolean) => Promise<Outcome>;
   report: (line: string) => void;
 };
 
-/** The largest packet: an envelope that is too large by up to as much again still gets its place in quarantine. */
-const MAX_PACKET = 128 * 1024;
-/** Before its login a connection may send no more than a CONNECT. */
-const MAX_FIRST_PACKET = 8 * 1024;
 const PRINTABLE = /^[\x20-\x7e]{0,256}$/;
-/** Bytes that may lie here for a client that does not read; above it, messages to it are left out. */
-const MAX_UNREAD = 1024 * 1024;
-const FROM_SERVERS: readonly string[] = ['connack', 'suback', 'unsuback', 'pingresp'];
 const NOTHING = Buffer.alloc(0);
+/** Lines of what clients do wrong: so many at once, and then so many a second. A flood must not fill the log's disk. */
+const LINES_AT_ONCE = 200;
+const LINES_A_SECOND = 20;
+/** What aedes says when it closes a connection for a cap of ours. */
+const CAPS_OF_AEDES: readonly [RegExp, Cap][] = [
+  [/connect did not arrive in time/, 'mqtt.connectTimeoutSeconds'],
+  [/queue limit reached/, 'mqtt.maxPacketsBeforeLogin'],
+  [/maxInflightInbound/, 'mqtt.maxInflight'],
+  [/too many levels/, 'mqtt.maxTopicLevels'],
+];
 
-type Guest = { login?: Login };
-/** Tokens refill with time; a negative balance is a debt that the sender waits off. */
-type Bucket = { tokens: number; at: number };
+type Guest = { login?: Login; shorterKeepAlive?: boolean };
 
 class Broker extends Aedes {
   // Nobody may subscribe below up/, so after the commit there is nothing left to do for these packets.
@@ -72,7 +85,9 @@ export class MqttIntake {
   readonly #connected = new Map<string, Client>();
   readonly #connectionsByUser = new Map<string, number>();
   /** By DID, and kept when the device leaves: who comes back is not a new one. */
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #rates: Buckets;
+  readonly #lines = new Buckets(LINES_A_SECOND, LINES_AT_ONCE);
+  #unsaid = 0;
   #liveSubscribers = 0;
   /** Devices that have asked for their receipts, by connection. */
   readonly #receiptReaders = new Map<Client, string>();
@@ -84,28 +99,34 @@ export class MqttIntake {
     malformed: 0,
     forbidden: 0,
     undelivered: 0,
+    keepAliveTimeouts: 0,
     throttledMs: 0,
   };
 
   constructor(options: MqttOptions) {
     this.#o = options;
+    this.#rates = new Buckets(options.maxDeviceRate, options.maxDeviceRate);
   }
 
   /** @throws EdgeError PORT_TAKEN */
   async start(): Promise<number> {
     const broker = new Broker({
-      connectTimeout: this.#o.connectTimeoutMs,
-      maxTopicLevels: 8,
-      preConnect: (_, packet, done) => this.#preConnect(packet, done),
+      connectTimeout: this.#o.connectTimeoutSeconds * 1000,
+      maxTopicLevels: this.#o.maxTopicLevels,
+      queueLimit: this.#o.maxPacketsBeforeLogin,
+      maxInflightInbound: this.#o.maxInflight,
+      preConnect: (client, packet, done) => this.#preConnect(client, packet, done),
       authenticate: (client, user, password, done) => {
         this.#login(client, user ?? '', password?.toString('utf8') ?? '').then(
           () => done(null, true),
           (error: Error) => {
             if (!client.closed) {
               this.counts.loginsRefused++;
-              this.#o.report(`mqtt: ${errorLine(error)}`);
+              this.#say(errorLine(error));
             }
-            done(Object.assign(error, { returnCode: 5 as never }), false);
+            // [MQTT-3.2.2-4]: 3 is "try later", 5 "not authorized".
+            const returnCode = error instanceof EdgeError && error.act === 'retry' ? 3 : 5;
+            done(Object.assign(error, { returnCode: returnCode as never }), false);
           },
         );
       },
@@ -119,15 +140,15 @@ export class MqttIntake {
         const allowed = client !== null && this.#maySubscribe(client, subscription.topic);
         if (!allowed) {
           this.counts.forbidden++;
-          this.#o.report(
-            `mqtt: ${new EdgeError('TOPIC_FORBIDDEN', `${this.#name(client)} subscribing ${JSON.stringify(subscription.topic.slice(0, 100))}`).line}`,
-          );
+          const what = `${this.#name(client)} subscribing ${JSON.stringify(subscription.topic.slice(0, 100))}`;
+          this.#say(new EdgeError('TOPIC_FORBIDDEN', what).line);
         }
         done(null, allowed ? subscription : null);
       },
       authorizeForward: (client, packet) => {
-        if ((client.conn as Socket).writableLength <= MAX_UNREAD) return packet;
+        if ((client.conn as Socket).writableLength <= this.#o.maxUnreadBytes) return packet;
         this.counts.undelivered++;
+        this.#o.caps.hit('mqtt.maxUnreadBytes');
         return null as never;
       },
     });
@@ -135,12 +156,17 @@ export class MqttIntake {
     broker.on('clientError', (client, error) => this.#malformed(client, error));
     broker.on('subscribe', (_, client) => this.#countReaders(client));
     broker.on('unsubscribe', (_, client) => this.#countReaders(client));
+    broker.on('keepaliveTimeout', (client) => {
+      this.counts.keepAliveTimeouts++;
+      if (this.#guests.get(client)?.shorterKeepAlive) this.#o.caps.hit('mqtt.maxKeepAliveSeconds');
+    });
     // Among others: a will refused that aedes takes for left over. Without a listener it would end the process.
-    (broker as EventEmitter).on('error', (error: Error) => this.#o.report(`mqtt: ${errorLine(error)}`));
+    (broker as EventEmitter).on('error', (error: Error) => this.#say(errorLine(error)));
     await broker.listen();
     this.#broker = broker;
     this.#server = createServer((socket) => this.#connect(socket));
     this.#server.maxConnections = this.#o.maxConnections;
+    this.#server.on('drop', () => this.#o.caps.hit('mqtt.maxConnections'));
     try {
       this.#server.listen(this.#o.port, this.#o.host);
       await once(this.#server, 'listening');
@@ -175,36 +201,19 @@ export class MqttIntake {
     this.#guests.set(client, {});
     this.#clients.add(client);
     socket.once('close', () => this.#left(client));
-    this.#guardParser(client);
+    guardParser((client as unknown as { _parser: PacketParser })._parser, (length) => this.#tooLong(client, length));
     dontWaitForReader(client);
   }
 
-  /** What mqtt-packet lets through, or collects: up to 256 MiB for one packet before it says a word. */
-  #guardParser(client: Client): void {
-    const parser = (client as unknown as { _parser: PacketParser })._parser;
-    const refuse = (why: string): false => {
-      parser._emitError(new EdgeError('PACKET_INVALID', why));
-      return false;
-    };
-    const { _parseLength: parseLength, _parsePayload: parsePayload } = parser;
-    parser._parseLength = () => {
-      const done = parseLength.call(parser);
-      const cap = this.#guests.get(client)?.login ? MAX_PACKET : MAX_FIRST_PACKET;
-      const { length } = parser.packet;
-      return done && length > cap ? refuse(`a packet of ${length} bytes, the cap is ${cap}`) : done;
-    };
-    parser._parsePayload = () => {
-      const done = parsePayload.call(parser);
-      if (!done || parser.error) return done;
-      const { cmd, messageId, length } = parser.packet;
-      if (FROM_SERVERS.includes(cmd)) return refuse(`${cmd} from a client`);
-      if (parser._pos > length) return refuse('a packet that ends within a field');
-      // [MQTT-2.3.1-1]
-      return messageId !== undefined && messageId < 1 ? refuse('a packet identifier of 0') : done;
-    };
+  /** Before its login a connection may send no more than a CONNECT. */
+  #tooLong(client: Client, length: number): string | undefined {
+    const cap = this.#guests.get(client)?.login ? 'maxPacketBytes' : 'maxConnectBytes';
+    if (length <= this.#o[cap]) return undefined;
+    this.#o.caps.hit(`mqtt.${cap}`);
+    return `a packet of ${length} bytes, the cap is ${this.#o[cap]} (mqtt.${cap})`;
   }
 
-  #preConnect(packet: ConnectPacket, done: (error: Error | null, go: boolean) => void): void {
+  #preConnect(client: Client, packet: ConnectPacket, done: (error: Error | null, go: boolean) => void): void {
     // Whatever else is wrong, a client of another version must learn that this is why: aedes answers 1 to 5.
     if (packet.protocolVersion !== 4) {
       packet.protocolVersion = 5;
@@ -228,22 +237,33 @@ export class MqttIntake {
     }
     packet.clientId ||= `anonymous-${randomUUID()}`;
     packet.clean = true; // no session outlives its connection
+    // Section 3.1.2.10 lets a server close what it finds inactive, whatever the client stated.
+    const most = this.#o.maxKeepAliveSeconds;
+    if (!packet.keepalive || packet.keepalive > most) {
+      packet.keepalive = most;
+      (this.#guests.get(client) as Guest).shorterKeepAlive = true;
+    }
     done(null, true);
   }
 
   async #login(client: Client, user: string, password: string): Promise<void> {
     const guest = this.#guests.get(client) as Guest;
-    const login = await this.#o.login(user, password);
+    const login = await this.#o.login(user, password, {
+      address: (client.conn as Socket).remoteAddress ?? '',
+      gone: () => client.closed,
+    });
     const who = nameOf(login);
     // Client ids live in the name space of their user, so that nobody can close another's connection by taking its id.
     const id = `${who} ${client.id}`;
     const open = this.#connectionsByUser.get(who) ?? 0;
     const replaced = this.#connected.get(id);
-    if (open - (replaced ? 1 : 0) >= this.#o.maxConnectionsPerUser)
+    if (open - (replaced ? 1 : 0) >= this.#o.maxConnectionsPerUser) {
+      this.#o.caps.hit('mqtt.maxConnectionsPerUser');
       throw new EdgeError(
         'LOGIN_FAILED',
         `${who} has ${open} connections open, the cap is ${this.#o.maxConnectionsPerUser}`,
       );
+    }
     if (client.closed) throw new Error('connection closed');
     replaced?.close(); // [MQTT-3.1.4-2]
     (client as { id: string }).id = id;
@@ -275,7 +295,7 @@ export class MqttIntake {
         'TOPIC_FORBIDDEN',
         `${this.#name(client)} publishing to ${JSON.stringify(topic.slice(0, 100))}`,
       );
-      this.#o.report(`mqtt: ${error.line}`);
+      this.#say(error.line);
       throw error;
     }
     packet.retain = false;
@@ -294,14 +314,9 @@ export class MqttIntake {
 
   /** More than the device's rate: its sockets wait, and nobody else's. */
   async #throttle(did: string): Promise<void> {
-    const rate = this.#o.maxDeviceRate;
-    const now = performance.now();
-    const bucket = this.#buckets.get(did) ?? { tokens: rate, at: now };
-    this.#buckets.set(did, bucket);
-    bucket.tokens = Math.min(rate, bucket.tokens + ((now - bucket.at) / 1000) * rate) - 1;
-    bucket.at = now;
-    if (bucket.tokens >= 0) return;
-    const wait = (-bucket.tokens / rate) * 1000;
+    const wait = this.#rates.take(did);
+    if (wait === 0) return;
+    this.#o.caps.hit('mqtt.maxDeviceRate');
     this.counts.throttledMs += wait;
     await new Promise((resolve) => setTimeout(resolve, wait).unref());
     if (this.#stopping) throw new EdgeError('STORE_UNAVAILABLE', 'the gateway is stopping');
@@ -317,7 +332,7 @@ export class MqttIntake {
     this.#broker?.publish(
       { cmd: 'publish', topic, payload: Buffer.from(payload as string), qos, retain: false, dup: false },
       (error?: Error) => {
-        if (error) this.#o.report(`mqtt: ${errorLine(error)}`);
+        if (error) this.#say(errorLine(error));
       },
     );
   }
@@ -380,10 +395,21 @@ export class MqttIntake {
     if (/ECONNRESET|EPIPE|connection closed|keep alive timeout|drain timeout/.test(error.message)) return;
     if (error instanceof EdgeError && error.code !== 'PACKET_INVALID') return; // said where it was found
     if ((error as { errorCode?: number }).errorCode === 5) return;
+    const cap = CAPS_OF_AEDES.find(([says]) => says.test(error.message))?.[1];
+    if (cap) this.#o.caps.hit(cap);
     this.counts.malformed++;
-    this.#o.report(
-      `mqtt: ${new EdgeError('PACKET_INVALID', `${this.#name(client)}: ${error instanceof EdgeError ? error.detail : error.message}`).line}`,
-    );
+    const why = error instanceof EdgeError ? error.detail : error.message;
+    this.#say(new EdgeError('PACKET_INVALID', `${this.#name(client)}: ${why}${cap ? ` (${cap})` : ''}`).line);
+  }
+
+  #say(line: string): void {
+    if (!this.#lines.tryTake('')) {
+      this.#unsaid++;
+      return;
+    }
+    const more = this.#unsaid === 0 ? '' : ` (and ${this.#unsaid} lines before this one that are left out)`;
+    this.#unsaid = 0;
+    this.#o.report(`mqtt: ${line}${more}`);
   }
 }
 
@@ -414,14 +440,7 @@ type ConnectPacket = {
   clientId?: string;
   username?: string;
   clean?: boolean;
+  keepalive?: number;
   will?: { topic: string; qos?: number | undefined };
 };
 type Publish = { topic: string; payload: string | Buffer; dup?: boolean; retain?: boolean };
-type PacketParser = {
-  packet: { cmd: string; length: number; messageId?: number };
-  error: Error | null;
-  _pos: number;
-  _parseLength: () => boolean;
-  _parsePayload: () => boolean;
-  _emitError: (error: Error) => void;
-};

@@ -84,7 +84,7 @@ describe('sejong-edge', () => {
     const again = await edge(['init', '--config', path]);
     expect(again.stdout.replace('kept ', 'wrote')).toBe(first.stdout);
     const other = await edge(['init', '--config', path, '--origin', 'other.example']);
-    expect(other.code).toBe(1);
+    expect(other.code).toBe(2);
     expectOneLine(other.stderr, 'CONFIG_INVALID');
   });
 
@@ -102,7 +102,7 @@ describe('sejong-edge', () => {
     ] as const) {
       writeFileSync(path, text);
       const { code, stderr } = await edge(['check-config', path]);
-      expect(code).toBe(1);
+      expect(code).toBe(2);
       expect(stderr).toContain(where);
       expectOneLine(stderr, 'CONFIG_INVALID');
     }
@@ -137,11 +137,11 @@ describe('sejong-edge', () => {
     }
   });
 
-  it('bad circumstances end a start with one clear line and exit code 1', async () => {
+  it('bad circumstances end a start with one clear line, and exit code 2 where starting again cannot help, else 1', async () => {
     const folder = tempFolder();
-    const run = async (config: string, env: NodeJS.ProcessEnv = {}) => {
+    const run = async (config: string, expected: 1 | 2, env: NodeJS.ProcessEnv = {}) => {
       const { code, stderr } = await edge(['run', '--config', config], { env });
-      expect(code).toBe(1);
+      expect(code, stderr).toBe(expected);
       return stderr;
     };
 
@@ -155,7 +155,7 @@ describe('sejong-edge', () => {
         taken,
         `mqtt: {port: ${part === 'mqtt' ? port : 0}}\nhttp: {port: ${part === 'http' ? port : 0}}\nchain: {mode: none}\n`,
       );
-      const stderr = await run(taken);
+      const stderr = await run(taken, 1);
       expectOneLine(stderr, 'PORT_TAKEN');
       expect(stderr).toContain(`${part} 127.0.0.1:${port} (EADDRINUSE)`);
     }
@@ -163,31 +163,31 @@ describe('sejong-edge', () => {
     const config = writeConfig(folder);
     const keys = join(folder, 'data', 'keys');
     const gateway = await startRun(config);
-    expectOneLine(await run(config), 'DATA_IN_USE');
+    expectOneLine(await run(config, 1), 'DATA_IN_USE');
     await gateway.stop();
 
-    expectOneLine(await run(config, { SEJONG_EDGE_PASSPHRASE: 'not the one' }), 'KEY_UNREADABLE');
+    expectOneLine(await run(config, 2, { SEJONG_EDGE_PASSPHRASE: 'not the one' }), 'KEY_UNREADABLE');
     chmodSync(join(keys, 'log.key'), 0o644);
-    expect(await run(config)).toContain('has mode 644: others can read it (chmod 600)');
+    expect(await run(config, 2)).toContain('has mode 644: others can read it (chmod 600)');
     chmodSync(join(keys, 'log.key'), 0o600);
     const kept = readFileSync(join(keys, 'gateway.key'), 'utf8');
     writeFileSync(join(keys, 'gateway.key'), 'garbage');
-    expectOneLine(await run(config), 'KEY_UNREADABLE');
+    expectOneLine(await run(config, 2), 'KEY_UNREADABLE');
     expect(readFileSync(join(keys, 'gateway.key'), 'utf8'), 'no new key in place of one that is there').toBe('garbage');
     writeFileSync(join(keys, 'gateway.key'), kept);
     const passphrase = readFileSync(join(keys, 'passphrase'), 'utf8');
     rmSync(join(keys, 'passphrase'));
-    expectOneLine(await run(config), 'KEY_UNREADABLE');
+    expectOneLine(await run(config, 2), 'KEY_UNREADABLE');
     writeFileSync(join(keys, 'passphrase'), passphrase, { mode: 0o600 });
 
     const other = join(folder, 'other.yaml');
     writeFileSync(other, `${readFileSync(config, 'utf8').replace('log: {', 'log: {origin: other.example, ')}`);
-    expectOneLine(await run(other), 'STORE_OTHER_LOG');
+    expectOneLine(await run(other, 2), 'STORE_OTHER_LOG');
 
     writeFileSync(other, `${readFileSync(config, 'utf8')}dataFolder: ${config}/data\n`);
-    expectOneLine(await run(other), 'DATA_UNUSABLE');
+    expectOneLine(await run(other, 2), 'DATA_UNUSABLE');
     writeFileSync(other, `${readFileSync(config, 'utf8')}dataFolder: /proc/nowhere\n`);
-    expectOneLine(await run(other), 'DATA_UNUSABLE');
+    expectOneLine(await run(other, 2), 'DATA_UNUSABLE');
 
     const again = await startRun(config);
     expect(await again.stop()).toBe(0);

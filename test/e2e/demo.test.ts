@@ -131,8 +131,18 @@ it('npm start shows meters, plants, vehicles and the serial inverter in the log,
   const second = npmStart(data);
   await second.line(/continued at [\d,]+ entries/);
   await second.line(/^\d\d:\d\d:\d\d {2}entries [\d,]+ \(\+[1-9]/);
-  const pid = (JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as RunInfo).pid;
-  process.kill(pid, 'SIGINT');
+  // A crash: it is started again, devices and chain with it, and goes on.
+  const pid = (): number => (JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as RunInfo).pid;
+  process.kill(pid(), 'SIGKILL');
+  await second.line(/^supervisor: the gateway has ended by signal 9; started again in 1 s/);
+  const seen = second.lines.length;
+  await until(
+    () => second.lines.slice(seen).some((line) => /^\d\d:\d\d:\d\d {2}entries [\d,]+ \(\+[1-9]/.test(line)),
+    'it goes on',
+    60_000,
+  );
+  process.kill(second.child.pid as number, 'SIGINT'); // npm, as from outside; a terminal would tell all of them
+  process.kill(pid(), 'SIGINT');
   await second.line(/^\{"entries"/);
   await second.stop('SIGCONT');
   const again = JSON.parse(second.lines.at(-1) as string) as Result;

@@ -2,6 +2,7 @@
 import { createHash, type KeyObject, sign } from 'node:crypto';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { Caps } from '../../edge/caps.ts';
 import { Accept, type AcceptOptions, type Outcome } from '../../edge/intake/accept.ts';
 import { startClock } from '../../edge/intake/clock.ts';
 import { Custodian } from '../../edge/intake/custody.ts';
@@ -100,8 +101,10 @@ export class Path {
       disk: { room: Number.POSITIVE_INFINITY, give: () => undefined },
       alarm: () => undefined,
       onDiskFull: () => undefined,
-      now: startClock('synced'),
+      now: startClock({ source: 'synced' }),
+      caps: new Caps(),
       maxPendingBytes: 16_777_216,
+      maxPendingBytesPerDevice: 16_777_216,
       maxQuarantinePerDevice: 1_000,
       maxQuarantine: 100_000,
       ...over,

@@ -5,6 +5,7 @@ import type { Attack, Outcome } from './attack.ts';
 import { attacks as chain } from './chain.ts';
 import { attacks as kills } from './kills.ts';
 import { attacks as slowDisk } from './slow-disk.ts';
+import { attacks as strangers } from './strangers.ts';
 import { attacks as suites } from './suites.ts';
 import { attacks as two } from './two.ts';
 
@@ -14,6 +15,7 @@ const ATTACKS: readonly Attack[] = [
   ...slowDisk,
   ...two,
   ...chain,
+  ...strangers,
   ...suites,
 ];
 

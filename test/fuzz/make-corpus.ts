@@ -1,0 +1,163 @@
+/** Writes the valid part of the corpus: one small file for each shape that a parser takes. The same at each run. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { encode } from 'cborg';
+import { crc16 } from '../../edge/intake/serial/rtu.ts';
+import { parseVerifierKey, signCheckpoint } from '../../edge/log/checkpoint.ts';
+import { attachReceipt, encodeCoseReceipt, receiptToSign } from '../../edge/log/cose-receipt.ts';
+import { leafHash } from '../../edge/log/merkle.ts';
+import { encodeJsonReceipt, encodeTlogProof, type Receipt } from '../../edge/log/receipt.ts';
+import { sha256 } from '../../edge/log/sha256.ts';
+import { decodeSign1, encodeSign1, sigStructure } from '../../edge/wire/cose.ts';
+import { encodeEnvelope } from '../../edge/wire/envelope.ts';
+import type { SenmlRecord } from '../../edge/wire/senml.ts';
+import { DEVICE, GATEWAY, LOG, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
+
+const ROOT = fileURLToPath(new URL('./corpus', import.meta.url));
+function put(target: string, name: string, content: Uint8Array | string): void {
+  const path = join(ROOT, target, 'valid', name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+}
+for (const t of ['envelope', 'receipt', 'checkpoint', 'tile', 'senml', 'jwt', 'rtu'])
+  rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
+
+// Envelopes: each value type, one record and many, a day profile, the other name of the algorithm, the ends of counters.
+const hours = (n: number, unit: string): SenmlRecord[] =>
+  Array.from({ length: n }, (_, i) => ({ n: '1-0:2.8.0', u: unit, v: 5000 + i, t: 1_790_000_000 + 3600 * i }));
+const packs: Record<string, SenmlRecord[]> = {
+  meter: [{ n: '1-0:1.8.0', u: 'Wh', v: 123_456 }],
+  plant: [
+    { n: '1-0:2.8.0', u: 'Wh', v: 2 ** 40 },
+    { n: '1-0:16.7.0', u: 'W', v: -1500 },
+  ],
+  vehicle: [
+    { n: 'Vehicle.Speed', u: 'km/h', v: 51.5 },
+    { n: 'Vehicle.CurrentLocation.Latitude', u: 'lat', v: 36.480_132 },
+    { n: 'Vehicle.IsMoving', vb: true },
+  ],
+  text: [{ n: 'firmware', vs: '2.1.0' }],
+  bytes: [{ n: 'blob', vd: Uint8Array.from({ length: 40 }, (_, i) => i) }],
+  day: hours(25, 'Wh'),
+};
+const envelope = (records: SenmlRecord[], epoch: number, seq: number): Uint8Array =>
+  encodeEnvelope(
+    { iss: DEVICE.did, sub: 'urn:sejong:mp:000123', iat: 1_790_000_000, epoch, seq },
+    records,
+    DEVICE.sign,
+  );
+for (const [name, records] of Object.entries(packs)) put('envelope', name, envelope(records, 1, 7));
+put(
+  'envelope',
+  'p256',
+  encodeEnvelope(
+    { iss: P256_DEVICE.did, sub: 'urn:sejong:mp:000124', iat: 1_790_000_000, epoch: 1, seq: 9 },
+    packs.plant as SenmlRecord[],
+    P256_DEVICE.signAgain,
+  ),
+);
+put('envelope', 'counter-first', envelope(packs.meter as SenmlRecord[], 0, 0));
+put('envelope', 'counter-last', envelope(packs.meter as SenmlRecord[], 0xffffffff, 0xffffffff));
+{
+  const { protectedHeader, payload } = decodeSign1(envelope(packs.meter as SenmlRecord[], 1, 8));
+  const eddsa = Buffer.from(protectedHeader);
+  eddsa[eddsa.indexOf(0x32)] = 0x27; // alg -19 becomes -8
+  put(
+    'envelope',
+    'eddsa',
+    encodeSign1({ protectedHeader: eddsa, payload, signature: DEVICE.sign(sigStructure(eddsa, payload)) }),
+  );
+}
+
+// A tree of seven entries, the plain way, and receipts and checkpoints of it.
+const entries = Array.from({ length: 7 }, (_, i) => envelope([{ n: '1-0:1.8.0', u: 'Wh', v: 1000 + i }], 2, i));
+const node = (l: Uint8Array, r: Uint8Array): Uint8Array => sha256(Buffer.concat([Buffer.of(1), l, r]));
+const split = (n: number): number => 2 ** Math.floor(Math.log2(n - 1));
+function root(from: number, to: number): Uint8Array {
+  if (to - from === 1) return leafHash(entries[from] as Uint8Array);
+  const k = from + split(to - from);
+  return node(root(from, k), root(k, to));
+}
+function path(i: number, from: number, to: number): Uint8Array[] {
+  if (to - from === 1) return [];
+  const k = from + split(to - from);
+  return i < k ? [...path(i, from, k), root(k, to)] : [...path(i, k, to), root(from, k)];
+}
+for (const size of [1, 4, 7]) {
+  const checkpoint = { origin: ORIGIN, size, root: root(0, size) };
+  const note = signCheckpoint(checkpoint, LOG.publicKey, LOG.sign);
+  put('checkpoint', `size-${size}`, note);
+  put('checkpoint', `size-${size}-cosigned`, `${note}— witness.example ${Buffer.alloc(76, 9).toString('base64')}\n`);
+  for (const index of [0, size - 1]) {
+    const receipt: Receipt = {
+      index,
+      entry: entries[index] as Uint8Array,
+      path: path(index, 0, size),
+      checkpoint: note,
+    };
+    const anchor = { chainId: 31_337, contract: `0x${'5f'.repeat(20)}`, transaction: `0x${'12'.repeat(32)}`, block: 7 };
+    put('receipt', `json-${index}-of-${size}`, JSON.stringify(encodeJsonReceipt({ ...receipt, anchor })));
+    put('receipt', `tlog-${index}-of-${size}`, encodeTlogProof(receipt));
+    const key = parseVerifierKey(VERIFIER_KEY);
+    const cose = encodeCoseReceipt(key, { index, size, path: receipt.path }, LOG.sign(receiptToSign(key, checkpoint)));
+    put('receipt', `cose-${index}-of-${size}`, attachReceipt(receipt.entry, cose));
+  }
+}
+
+for (const [i, text] of [
+  'tile/0/000',
+  'tile/0/272',
+  'tile/0/273.p/112',
+  'tile/1/001.p/17',
+  'tile/2/000.p/1',
+  'tile/63/x001/x234/067',
+  'tile/entries/x999/999',
+  'tile/entries/000.p/255',
+].entries())
+  put('tile', `${i}`, text);
+
+const legacy: Record<string, string | Uint8Array> = {
+  one: '[{"n":"1-0:1.8.0","u":"Wh","v":1}]',
+  base: '[{"bn":"urn:dev:1/","bt":1790000000,"bu":"Wh","bver":10,"n":"1-0:1.8.0","v":12},{"n":"b","v":-1.5e3,"t":5}]',
+  kinds: ' [{"n":"a","vs":"\\u00e9x"},{"n":"b","vb":false},{"n":"c","vd":"3q2-7w"},{"n":"d","v":0.1}]',
+  cbor: encode([
+    new Map<number, unknown>([
+      [-2, 'p/'],
+      [0, 'a'],
+      [1, 'W'],
+      [2, 5],
+    ]),
+    new Map<number, unknown>([
+      [0, 'b'],
+      [2, 1.5],
+    ]),
+  ]),
+};
+for (const [name, content] of Object.entries(legacy)) put('senml', name, content);
+
+// Tokens: of a device and of a person, whose ends are far away. The dates of a device's are not judged here.
+const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+const jwt = (header: object, claims: object, by: typeof DEVICE): string => {
+  const text = `${b64(header)}.${b64(claims)}`;
+  return `${text}.${Buffer.from(by.sign(Buffer.from(text))).toString('base64url')}`;
+};
+const device = { sub: DEVICE.did, aud: ORIGIN, iat: 1_790_000_000, exp: 1_790_000_300 };
+put('jwt', 'device', jwt({ alg: 'EdDSA', typ: 'JWT' }, device, DEVICE));
+put('jwt', 'device-ed25519', jwt({ alg: 'Ed25519' }, { ...device, aud: [ORIGIN, 'other.example'] }, DEVICE));
+for (const role of ['viewer', 'operator'])
+  put(
+    'jwt',
+    `person-${role}`,
+    jwt({ alg: 'EdDSA', typ: 'JWT' }, { role, iss: GATEWAY.did, sub: 'kim', aud: ORIGIN, exp: 4_100_000_000 }, GATEWAY),
+  );
+
+// What a master hears: unit 1, four registers, as targets.ts asks; noise before it, an exception.
+const frame = (...bytes: number[]): Buffer => {
+  const crc = crc16(Uint8Array.from(bytes));
+  return Buffer.of(...bytes, crc & 255, crc >> 8);
+};
+put('rtu', 'answer', frame(1, 3, 8, 0x53, 0x75, 0x6e, 0x53, 0xff, 0xff, 0, 1));
+put('rtu', 'after-noise', Buffer.concat([Buffer.of(0xff, 1, 3, 0), frame(1, 3, 8, 1, 3, 8, 1, 3, 8, 1, 3)]));
+put('rtu', 'after-another', Buffer.concat([frame(2, 3, 2, 0, 1), frame(1, 3, 8, 0, 1, 0, 2, 0, 3, 0, 4)]));
+put('rtu', 'exception', frame(1, 0x83, 2));
