@@ -9,8 +9,12 @@ if (major < 24) {
   process.exit(1);
 }
 
-// A second start need not strip and compile everything again: it takes half the time, which a Pi feels.
-(await import('node:module')).enableCompileCache();
+// A second start need not strip and compile everything again: it takes half the time and, without the type stripper,
+// 18 MB less in each thread, which a Pi feels. The writer's thread looks for the cache in the environment.
+const { directory } = (await import('node:module')).enableCompileCache();
+if (directory !== undefined) process.env.NODE_COMPILE_CACHE = directory;
+// V8 would let the space for young objects grow to 100 MB, and never shrink it. Scavenges of 1 MB are short.
+(await import('node:v8')).setFlagsFromString('--semi-space-growth-factor=1');
 const { runCommand } = await import('./commands/index.ts');
 const stop = new AbortController();
 // A terminal's Ctrl-C reaches npm and us, and some versions of npm hand it on: that is one request, not two.

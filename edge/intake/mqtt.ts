@@ -11,6 +11,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type EventEmitter, once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type Client } from 'aedes';
 import { EdgeError, errorLine } from '../errors.ts';
@@ -48,6 +49,12 @@ const NOTHING = Buffer.alloc(0);
 type Guest = { login?: Login };
 /** Tokens refill with time; a negative balance is a debt that the sender waits off. */
 type Bucket = { tokens: number; at: number };
+
+// The codec of aedes. It would keep a Buffer for each number there is, 11 MB, to save the making of a few.
+const { writeToStream } = createRequire(createRequire(import.meta.url).resolve('aedes'))('mqtt-packet') as {
+  writeToStream: { cacheNumbers: boolean };
+};
+writeToStream.cacheNumbers = false;
 
 class Broker extends Aedes {
   // Nobody may subscribe below up/, so after the commit there is nothing left to do for these packets.
@@ -279,9 +286,10 @@ export class MqttIntake {
       throw error;
     }
     packet.retain = false;
-    await this.#throttle(login.did);
+    const wait = this.#owed(login.did);
+    if (wait > 0) await this.#throttle(wait);
     // A view into the socket's buffer: copied, so that one envelope that waits does not keep 64 KiB alive.
-    const bytes = new Uint8Array(packet.payload as Buffer);
+    const bytes = Buffer.from(packet.payload as Buffer);
     // aedes would keep that of a QoS 2 packet until its PUBREL; nobody needs it after the commit.
     packet.payload = NOTHING;
     const outcome = topic.endsWith('/cose')
@@ -292,16 +300,19 @@ export class MqttIntake {
     if (client?.closed) throw new Error('connection closed');
   }
 
-  /** More than the device's rate: its sockets wait, and nobody else's. */
-  async #throttle(did: string): Promise<void> {
+  /** How long, in ms, a device must wait that has sent more than its rate. Counts one message. */
+  #owed(did: string): number {
     const rate = this.#o.maxDeviceRate;
     const now = performance.now();
     const bucket = this.#buckets.get(did) ?? { tokens: rate, at: now };
     this.#buckets.set(did, bucket);
     bucket.tokens = Math.min(rate, bucket.tokens + ((now - bucket.at) / 1000) * rate) - 1;
     bucket.at = now;
-    if (bucket.tokens >= 0) return;
-    const wait = (-bucket.tokens / rate) * 1000;
+    return bucket.tokens >= 0 ? 0 : (-bucket.tokens / rate) * 1000;
+  }
+
+  /** Its sockets wait, and nobody else's. */
+  async #throttle(wait: number): Promise<void> {
     this.counts.throttledMs += wait;
     await new Promise((resolve) => setTimeout(resolve, wait).unref());
     if (this.#stopping) throw new EdgeError('STORE_UNAVAILABLE', 'the gateway is stopping');
