@@ -6,11 +6,10 @@ import { Receipts } from './api/receipts.ts';
 import { Api } from './api/server.ts';
 import type { HealthView } from './api/views.ts';
 import { Caps } from './caps.ts';
-import { Anchorer } from './chain/anchorer.ts';
+import type { Anchorer } from './chain/anchorer.ts';
 import { anchorHint, describeAnchor } from './chain/describe.ts';
-import { encodeEntryCall } from './chain/entry-call.ts';
+import type { encodeEntryCall } from './chain/entry-call.ts';
 import { ChainPlace } from './chain/place.ts';
-import { isPublic } from './chain/rpc.ts';
 import type { Config } from './config.ts';
 import type { Epoch } from './epoch/epoch.ts';
 import { openEpoch } from './epoch/open.ts';
@@ -107,7 +106,7 @@ async function build(
   const startedAt = performance.now();
   const warn = (line: string): void => report(line, 'warn');
   const { origin } = config.log;
-  let chain: { anchorer?: Anchorer; rpc?: string } = {};
+  let chain: Chain = {};
 
   // Who we are, before anything is written in that name.
   const identity: Identity = openIdentity(config);
@@ -306,7 +305,8 @@ async function build(
       enrol: (wanted) => enrolment.enrol(wanted),
       setStatus: (did, status, by) => devices.setStatus(did, status, Date.now(), by),
       anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
-      entryCall: (size, receipt) => encodeEntryCall(log.origin, size, receipt),
+      // Asked only of what has an anchor, so there is a chain.
+      entryCall: (size, receipt) => chain.encodeEntryCall!(log.origin, size, receipt),
       anchorCovering: (index) => {
         const t = chain.anchorer?.transactions.covering(index);
         return t && anchorHint(t);
@@ -371,6 +371,8 @@ async function enrolSelf(devices: Devices, name: string, { did }: Identity): Pro
   return devices.get(did) ?? devices.enrol({ did, kind: GATEWAY_KIND, custody: 'gateway', sub }, Date.now());
 }
 
+type Chain = { anchorer?: Anchorer; rpc?: string; encodeEntryCall?: typeof encodeEntryCall };
+
 async function startChain(
   config: Config,
   epoch: Epoch,
@@ -380,9 +382,13 @@ async function startChain(
   closers: (() => Promise<void> | void)[],
   finalAnchorMs: () => number,
   onAnchored: () => void,
-): Promise<{ anchorer?: Anchorer; rpc?: string }> {
+): Promise<Chain> {
   const c = config.chain;
   if (c.mode === 'none') return {};
+  // Loaded only where there is a chain: viem takes 18 MB.
+  const { Anchorer } = await import('./chain/anchorer.ts');
+  const { encodeEntryCall } = await import('./chain/entry-call.ts');
+  const { isPublic } = await import('./chain/rpc.ts');
   const found = await place.find();
   const anchorer = new Anchorer(epoch.log, epoch.store, {
     ...found,
@@ -399,5 +405,5 @@ async function startChain(
   closers.push(() => anchorer.stop(finalAnchorMs()));
   await anchorer.start(CHAIN_FIRST_WORD_MS);
   // Shown and written down: not where the URL has a key in it.
-  return { anchorer, ...(isPublic(found.rpc) ? { rpc: found.rpc } : {}) };
+  return { anchorer, encodeEntryCall, ...(isPublic(found.rpc) ? { rpc: found.rpc } : {}) };
 }

@@ -9,8 +9,12 @@ if (major < 24) {
   process.exit(2);
 }
 
-// A second start need not strip and compile everything again: it takes half the time, which a Pi feels.
-(await import('node:module')).enableCompileCache();
+// A second start need not strip and compile everything again: it takes half the time and, without the type stripper,
+// 18 MB less in each thread, which a Pi feels. The writer's thread looks for the cache in the environment.
+const { directory } = (await import('node:module')).enableCompileCache();
+if (directory !== undefined) process.env.NODE_COMPILE_CACHE = directory;
+// V8 would let the space for young objects grow to 100 MB, and never shrink it. Scavenges of 1 MB are short.
+(await import('node:v8')).setFlagsFromString('--semi-space-growth-factor=1');
 const { runCommand } = await import('./commands/index.ts');
 const { endInternal } = await import('./commands/exit.ts');
 // Of promises too: Node hands a rejection that nobody handles to the same listeners.

@@ -1,11 +1,9 @@
 /** Where the chain is, found when it is asked for first: before the log is open, or after. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Hex, toHex } from 'viem';
-import { privateKeyToAddress } from 'viem/accounts';
+import type { Hex } from 'viem';
 import { EdgeError } from '../errors.ts';
-import { AnchorsContract, firstContractAddress, type Head } from './contract.ts';
+import type { Head } from './contract.ts';
 import { EMBEDDED_CHAIN_ID, EmbeddedChain } from './embedded.ts';
-import { rpcClient } from './rpc.ts';
 
 export type PlaceOptions = {
   mode: 'embedded' | 'rpc' | 'none';
@@ -58,6 +56,11 @@ export class ChainPlace {
   async head(origin: string, withinMs: number): Promise<Head | undefined> {
     if (this.#o.mode === 'none') return undefined;
     const { rpc, chainId, contract, secretKey } = await this.find();
+    // Loaded only where there is a chain: viem takes 18 MB.
+    const { toHex } = await import('viem');
+    const { privateKeyToAddress } = await import('viem/accounts');
+    const { AnchorsContract, firstContractAddress } = await import('./contract.ts');
+    const { rpcClient } = await import('./rpc.ts');
     const cut = new AbortController();
     const client = rpcClient(rpc, withinMs, cut.signal);
     const anchors = new AnchorsContract(

@@ -81,7 +81,14 @@ type Job = {
   source: Source;
   stamp: Stamp;
   device?: Device;
-  envelope?: Envelope;
+  /**
+   * What is counted of the envelope. The rest is let go of before the signature check: whatever waits together is
+   * what the garbage collector has to carry around.
+   */
+  epoch?: number;
+  seq?: number;
+  /** What is wrong with the content; said only of an envelope whose signature and counter are good. */
+  flaw?: EdgeError | undefined;
   refusal?: EdgeError;
   /** It was acknowledged in an earlier log: its counter is taken, and who may speak now is no matter. */
   carried?: true;
@@ -90,6 +97,8 @@ type Job = {
   resolve: (outcome: Outcome) => void;
   reject: (error: unknown) => void;
 };
+
+type CountedJob = Job & { device: Device; epoch: number; seq: number };
 
 /** What a row, its indexes and its leaf hash take besides the bytes, and a share for pages that are not full. */
 const costOf = (bytes: Uint8Array): number => Math.ceil(bytes.length * 1.25) + 250;
@@ -178,9 +187,12 @@ export class Accept {
     return { kind: 'accepted', index };
   }
 
-  async #enter(bytes: Uint8Array, source: Source, begin: (job: Job) => void): Promise<Outcome> {
+  #enter(bytes: Uint8Array, source: Source, begin: (job: Job) => void): Promise<Outcome> {
     const wait = this.#gate.enter(source.did, bytes.length);
-    if (wait) await wait;
+    return wait ? wait.then(() => this.#line(bytes, source, begin)) : this.#line(bytes, source, begin);
+  }
+
+  #line(bytes: Uint8Array, source: Source, begin: (job: Job) => void): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const job: Job = { bytes, source, stamp: this.#o.now(), settled: false, resolve, reject };
       this.#jobs.push(job);
@@ -195,10 +207,12 @@ export class Accept {
       if (!device) throw new EdgeError('DEVICE_UNKNOWN', job.source.did);
       const envelope = decodeEnvelope(job.bytes);
       job.device = device;
-      job.envelope = envelope;
+      job.epoch = envelope.epoch;
+      job.seq = envelope.seq;
       if (envelope.iss !== device.did) throw new EdgeError('ISSUER_MISMATCH', `iss is ${envelope.iss}`);
       if (device.status !== 'active' && !job.carried)
         throw new EdgeError('DEVICE_INACTIVE', `${device.did} is ${device.status}`);
+      job.flaw = flawOf(device, envelope);
       verifyInPool(this.#keyOf(device), envelope, (valid, flaw) => {
         if (!valid) job.refusal = signatureInvalid(device.did, flaw);
         this.#settle(job);
@@ -286,6 +300,17 @@ export class Accept {
   }
 }
 
+/** Whether it speaks of what this device measures, in the way that its kind does. */
+function flawOf(device: Device, { sub, records }: Envelope): EdgeError | undefined {
+  if (sub !== device.sub) return new EdgeError('SUBJECT_MISMATCH', `sub is ${sub}, enrolled is ${device.sub}`);
+  try {
+    checkProfile(device.kind, records);
+    return undefined;
+  } catch (error) {
+    return error as EdgeError;
+  }
+}
+
 /** Of a pruned entry the leaf hash is left, and that is enough to know its bytes again. */
 const isSame = (held: { envelope: Uint8Array; leaf?: Uint8Array | null }, bytes: Uint8Array): boolean =>
   held.leaf ? Buffer.compare(held.leaf, leafHash(bytes)) === 0 : Buffer.compare(held.envelope, bytes) === 0;
@@ -321,8 +346,7 @@ class Plan {
   }
 
   #count(job: Job): void {
-    const { device, envelope, bytes, stamp } = job as Job & { device: Device; envelope: Envelope };
-    const { epoch, seq } = envelope;
+    const { device, epoch, seq, bytes, stamp } = job as CountedJob;
     const place = this.entries.length;
     const counter = this.#counterOf(device);
     const idx = this.#o.log.size + place;
@@ -333,12 +357,8 @@ class Plan {
       this.#countUsed(job, counter);
       return;
     }
-    try {
-      if (envelope.sub !== device.sub)
-        throw new EdgeError('SUBJECT_MISMATCH', `sub is ${envelope.sub}, enrolled is ${device.sub}`);
-      checkProfile(device.kind, envelope.records);
-    } catch (error) {
-      job.refusal = error as EdgeError;
+    if (job.flaw) {
+      job.refusal = job.flaw;
       return;
     }
     // What was acknowledged in an earlier log has its place in the reserve.
@@ -347,7 +367,7 @@ class Plan {
     this.entries.push({ envelope: bytes, device: device.id, epoch, seq, ...stamp });
     this.#results.push([job, (first) => ({ kind: 'accepted', index: first + place })]);
     this.#move(device, next, stamp);
-    if (job.carried && device.kind === GATEWAY_KIND) this.#remember(envelope, idx);
+    if (job.carried && device.kind === GATEWAY_KIND) this.#remember(decodeEnvelope(bytes), idx);
   }
 
   /** A gap entry of an earlier log speaks in this one, too. */
@@ -436,8 +456,7 @@ class Plan {
 
   /** A counter that is not new: the same bytes are the same entry, other bytes are equivocation. */
   #countUsed(job: Job, counter: CounterState): void {
-    const { device, envelope, bytes } = job as Job & { device: Device; envelope: Envelope };
-    const { epoch, seq } = envelope;
+    const { device, epoch, seq, bytes } = job as CountedJob;
     const place = this.#taken.get(`${device.id}/${epoch}/${seq}`);
     const held = place === undefined ? this.#o.entries.byCounter(device.id, epoch, seq) : this.entries[place];
     if (!held) {
@@ -482,8 +501,8 @@ class Plan {
       detail: refusal.detail,
       sha256,
       bytes: job.bytes,
-      epoch: job.envelope?.epoch ?? null,
-      seq: job.envelope?.seq ?? null,
+      epoch: job.epoch ?? null,
+      seq: job.seq ?? null,
       receivedMs: job.stamp.receivedMs,
     };
     this.statements.push(saveRefused(refused));

@@ -1,18 +1,16 @@
 /** Who may connect to the broker, and as whom. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { EdgeError } from '../errors.ts';
-import type { Device, Devices } from '../store/devices.ts';
+import type { Devices } from '../store/devices.ts';
 import { ROLES, type Tokens } from '../tokens.ts';
 import { decodeDid } from '../wire/did.ts';
 import type { Login } from './mqtt.ts';
-import { type VerifyKey, verifyKey } from './verify.ts';
+import { verifyKey } from './verify.ts';
 
 /** Enrolment secrets are 256 random bits, so one fast hash hides them as well as a slow one would. */
 export const hashSecret = (secret: string): Uint8Array => new Uint8Array(createHash('sha256').update(secret).digest());
 
 export function makeLogin(devices: Devices, tokens: Tokens, clockSynced: () => boolean) {
-  const keys = new WeakMap<Device, VerifyKey>();
-
   return async (user: string, password: string): Promise<Login> => {
     if (password === '') throw new EdgeError('LOGIN_FAILED', `${JSON.stringify(user.slice(0, 80))} gave no password`);
     if (!user.startsWith('did:')) {
@@ -33,11 +31,8 @@ export function makeLogin(devices: Devices, tokens: Tokens, clockSynced: () => b
       if (!device.secretHash || !timingSafeEqual(hashSecret(password), device.secretHash))
         throw new EdgeError('LOGIN_FAILED', `${user} gave a wrong secret`);
     } else {
-      let key = keys.get(device);
-      if (!key) {
-        key = verifyKey(decodeDid(device.did));
-        keys.set(device, key);
-      }
+      // Made for this login, and not kept: with what jose makes of it, it takes more than all else of a connection.
+      const key = verifyKey(decodeDid(device.did));
       await tokens.device(password, user, key.object, key.verifier.jwsAlgs, clockSynced());
     }
     return { kind: 'device', did: user };

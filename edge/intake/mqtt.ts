@@ -11,6 +11,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type EventEmitter, once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type Client } from 'aedes';
 import type { Cap, Caps } from '../caps.ts';
@@ -61,6 +62,12 @@ const CAPS_OF_AEDES: readonly [RegExp, Cap][] = [
 ];
 
 type Guest = { login?: Login; shorterKeepAlive?: boolean };
+
+// The codec of aedes. It would keep a Buffer for each number there is, 11 MB, to save the making of a few.
+const { writeToStream } = createRequire(createRequire(import.meta.url).resolve('aedes'))('mqtt-packet') as {
+  writeToStream: { cacheNumbers: boolean };
+};
+writeToStream.cacheNumbers = false;
 
 class Broker extends Aedes {
   // Nobody may subscribe below up/, so after the commit there is nothing left to do for these packets.
@@ -299,9 +306,10 @@ export class MqttIntake {
       throw error;
     }
     packet.retain = false;
-    await this.#throttle(login.did);
+    const wait = this.#rates.take(login.did);
+    if (wait > 0) await this.#throttle(wait);
     // A view into the socket's buffer: copied, so that one envelope that waits does not keep 64 KiB alive.
-    const bytes = new Uint8Array(packet.payload as Buffer);
+    const bytes = Buffer.from(packet.payload as Buffer);
     // aedes would keep that of a QoS 2 packet until its PUBREL; nobody needs it after the commit.
     packet.payload = NOTHING;
     const outcome = topic.endsWith('/cose')
@@ -313,9 +321,7 @@ export class MqttIntake {
   }
 
   /** More than the device's rate: its sockets wait, and nobody else's. */
-  async #throttle(did: string): Promise<void> {
-    const wait = this.#rates.take(did);
-    if (wait === 0) return;
+  async #throttle(wait: number): Promise<void> {
     this.#o.caps.hit('mqtt.maxDeviceRate');
     this.counts.throttledMs += wait;
     await new Promise((resolve) => setTimeout(resolve, wait).unref());

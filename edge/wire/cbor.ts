@@ -214,8 +214,9 @@ class Reader {
 
   #text(length: number): string {
     const raw = this.#take(length);
-    // Names, units and DIDs are short ASCII; TextDecoder costs several times this loop.
-    if (length <= 80) {
+    // Names and units are short ASCII, for which this loop is cheaper than a call out. Longer text it would build as a
+    // chain of pieces, which is garbage once somebody reads the text.
+    if (length <= 12) {
       let ascii = '';
       let i = 0;
       for (; i < length; i++) {

@@ -2,9 +2,9 @@
  * The load generator: a process of its own that costs as little as it can. Envelopes are signed before the clock
  * starts, packets are laid out end to end, and PUBACKs are counted by their bytes.
  *
- * stdin: JSON {url, origin, devices: [{did, keyType, secretKey (hex), sub}], messages, window, rate, pack, plain}
+ * stdin: JSON {url, origin, devices: [{did, keyType, secretKey (hex), sub}], messages, window, rate, epoch, plain, records}
  * rate 0: as fast as the window allows. plain: no login (a bare broker).
- * stdout: JSON {messages, seconds, latencyMs: {p50, p99, max}}
+ * stdout: JSON {messages, bytes, seconds, latencyMs: {p50, p99, max}}
  */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -23,6 +23,7 @@ type Options = {
   rate: number;
   epoch: number;
   plain: boolean;
+  records: number;
 };
 
 const PUBACK_BYTES = 4;
@@ -46,6 +47,8 @@ function connectPacket(did: string, sign: Sign): Buffer {
 
 type Line = { socket: Socket; bytes: Buffer; ends: Uint32Array; sent: number; acked: number; at: Float64Array };
 
+let envelopeBytes = 0;
+
 async function open(device: BenchDevice, count: number): Promise<Line> {
   const sign = fastSigner({ keyType: device.keyType, secretKey: Buffer.from(device.secretKey, 'hex') });
   const topic = text(`up/${device.did}/cose`);
@@ -54,11 +57,14 @@ async function open(device: BenchDevice, count: number): Promise<Line> {
   let end = 0;
   for (let i = 0; i < count; i++) {
     const claims = { iss: device.did, sub: device.sub, iat: 1_790_000_000 + i, epoch: o.epoch, seq: i };
-    const records = [
-      { n: '1-0:1.8.0', u: 'Wh', v: 1_000_000 + i },
-      { n: '1-0:16.7.0', u: 'W', v: 412 },
-    ];
+    // The register, then the power: now, and (t) in the seconds before, as a meter that speaks once a minute would.
+    const records = Array.from({ length: o.records }, (_, r) =>
+      r === 0
+        ? { n: '1-0:1.8.0', u: 'Wh', v: 1_000_000 + i }
+        : { n: '1-0:16.7.0', u: 'W', v: 400 + r, ...(r === 1 ? {} : { t: 1 - r }) },
+    );
     const envelope = encodeEnvelope(claims, records, sign);
+    envelopeBytes += envelope.length;
     const id = (i % 65_535) + 1;
     const p = packet(0x32, Buffer.concat([topic, Buffer.from([id >> 8, id & 255]), envelope]));
     parts.push(p);
@@ -125,5 +131,10 @@ for (const { socket } of lines) {
 latencies.sort();
 const at = (q: number): number => latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))] as number;
 console.log(
-  JSON.stringify({ messages: each * lines.length, seconds, latencyMs: { p50: at(0.5), p99: at(0.99), max: at(1) } }),
+  JSON.stringify({
+    messages: each * lines.length,
+    bytes: envelopeBytes / (each * lines.length),
+    seconds,
+    latencyMs: { p50: at(0.5), p99: at(0.99), max: at(1) },
+  }),
 );

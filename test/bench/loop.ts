@@ -1,7 +1,7 @@
 /** How late the gateway's event loop is while each commit takes 200 ms: what pings and serial timing feel of it. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Bench, ratio } from './report.ts';
-import { runLoad, startBenchGateway } from './start.ts';
+import { makeBenchFolder, runLoad, startBenchGateway } from './start.ts';
 
 const FSYNC_MS = 200;
 const WANTED_MS = 20;
@@ -13,7 +13,7 @@ async function metrics(http: string): Promise<(name: string) => number> {
 }
 
 export async function benchLoop(bench: Bench): Promise<void> {
-  const gateway = await startBenchGateway('none', { SEJONG_EDGE_FAULTS: `commit=delay@${FSYNC_MS}` });
+  const gateway = await startBenchGateway(makeBenchFolder(), { SEJONG_EDGE_FAULTS: `commit=delay@${FSYNC_MS}` });
   try {
     const load = { gateway, connections: 20, window: 64, rate: RATE, plain: false };
     await runLoad({ ...load, messages: RATE }); // warm

@@ -1,20 +1,28 @@
-/** npm run bench [-- PART ...]: figures measured now, on this machine, each beside a peer or a limit. */
+/**
+ * npm run bench [-- PART ... [--entries N]]: figures measured now, on this machine, each beside a peer or a limit.
+ * --entries: how large a log the part `flat` compares with an empty one.
+ */
 import { availableParallelism, cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { benchFlat } from './flat.ts';
 import { benchIntake } from './intake.ts';
 import { benchLoop } from './loop.ts';
-import { benchMerkle, benchReceipt } from './merkle.ts';
+import { benchMerkle } from './merkle.ts';
 import { Bench } from './report.ts';
 import { benchGas, benchMemory } from './whole.ts';
 
+const { values, positionals: wanted } = parseArgs({
+  options: { entries: { type: 'string', default: '1000000' } },
+  allowPositionals: true,
+});
 const parts: Record<string, (bench: Bench) => Promise<void>> = {
   intake: benchIntake,
   loop: benchLoop,
   merkle: benchMerkle,
-  receipt: benchReceipt,
+  flat: (bench) => benchFlat(bench, Number(values.entries)),
   gas: benchGas,
   memory: benchMemory,
 };
-const wanted = process.argv.slice(2);
 const bench = new Bench();
 bench.title(`${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.versions.node}`);
 for (const [name, part] of Object.entries(parts)) {

@@ -19,7 +19,7 @@ export class Bench {
       if (r.wanted === undefined) return `${r.value.toFixed(2)} ${of}`;
       const met = r.kind === 'most' ? r.value <= r.wanted : r.value >= r.wanted;
       if (!met) this.missed++;
-      return `${r.value.toFixed(2)} ${of} (wanted: at ${r.kind} ${r.wanted}${met ? '' : ', MISSED'})`;
+      return `${r.value.toFixed(2)} ${of} (wanted: at ${r.kind} ${r.wanted}${met ? ', met' : ', MISSED'})`;
     });
     console.log(`  ${name.padEnd(52)} ${value.padEnd(28)} ${parts.join(', ')}`.trimEnd());
   }

@@ -21,13 +21,26 @@ export type BenchGateway = {
   origin: string;
   data: string;
   token: string;
+  /** From the start of its process until it was ready. */
+  readyMs: number;
   /** Enrols n devices once and answers them. */
   devices: (n: number, keyType?: KeyType) => Promise<BenchDevice[]>;
+  /** The counter's boot epoch for the next load, which no device has used yet. */
+  epoch: () => number;
+  /** Ends the process, and leaves its folder for another one. */
+  end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+  /** Ends the process, and deletes the folder. */
   stop: () => Promise<void>;
 };
 /** `secretKey` in hex. */
 export type BenchDevice = { did: string; keyType: KeyType; secretKey: string; sub: string };
-export type LoadResult = { messages: number; seconds: number; latencyMs: { p50: number; p99: number; max: number } };
+export type LoadResult = {
+  messages: number;
+  /** Of one envelope, on average. */
+  bytes: number;
+  seconds: number;
+  latencyMs: { p50: number; p99: number; max: number };
+};
 
 export async function startBareAedes(): Promise<ChildProcess & { url: string }> {
   const child = spawn(process.execPath, [here('./bare-aedes.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -35,7 +48,7 @@ export async function startBareAedes(): Promise<ChildProcess & { url: string }> 
   return Object.assign(child, { url: `mqtt://127.0.0.1:${port}` });
 }
 
-function makeDevice(i: number, keyType: KeyType): BenchDevice {
+export function makeDevice(i: number, keyType: KeyType): BenchDevice {
   const secretKey = newSecretKey(keyType, `bench ${i}`);
   return {
     did: didOf({ keyType, secretKey }),
@@ -45,22 +58,48 @@ function makeDevice(i: number, keyType: KeyType): BenchDevice {
   };
 }
 
-export async function startBenchGateway(
-  chain: 'none' | 'embedded' = 'none',
-  env: NodeJS.ProcessEnv = {},
-): Promise<BenchGateway> {
-  const folder = mkdtempSync(join(tmpdir(), 'sejong-bench-'));
-  const config = join(folder, 'edge.yaml');
-  const data = join(folder, 'data');
+export type BenchFolder = {
+  path: string;
+  config: string;
+  data: string;
+  enrolled: Record<KeyType, BenchDevice[]>;
+  epoch: number;
+};
+
+/** A config and a data folder that outlive a gateway's process. */
+export function makeBenchFolder(chain: 'none' | 'embedded' = 'none'): BenchFolder {
+  const path = mkdtempSync(join(tmpdir(), 'sejong-bench-'));
+  const config = join(path, 'edge.yaml');
+  const data = join(path, 'data');
   writeFileSync(
     config,
     `dataFolder: ${data}\nmqtt: {port: 0, maxDeviceRate: 1000000, maxConnections: 20000}\nhttp: {port: 0}\nchain: {mode: ${chain}, everySeconds: 1, pollSeconds: 0.5, confirmations: 1}\n`,
   );
+  return { path, config, data, enrolled: { Ed25519: [], 'P-256': [] }, epoch: 0 };
+}
+
+/** As npm's scripts and the unit in the README set it. */
+const ENV = { MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: join(tmpdir(), 'sejong-bench-compile-cache') };
+
+export async function startBenchGateway(
+  folder: BenchFolder = makeBenchFolder(),
+  env: NodeJS.ProcessEnv = {},
+): Promise<BenchGateway> {
+  const { config, data, enrolled } = folder;
+  const started = performance.now();
   const child = spawn(process.execPath, [here('../../edge/main.ts'), 'run', '--config', config], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...ENV, ...env },
   });
-  for await (const line of createInterface({ input: child.stdout })) if (line.includes('"ready"')) break;
+  const gone = once(child, 'exit');
+  let ready = false;
+  for await (const line of createInterface({ input: child.stdout }))
+    if (line.includes('"ready"')) {
+      ready = true;
+      break;
+    }
+  if (!ready) throw new Error('the gateway did not start');
+  const readyMs = performance.now() - started;
   child.stdout.resume();
   const info = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as {
     http: string;
@@ -68,35 +107,43 @@ export async function startBenchGateway(
     origin: string;
   };
   const token = await localToken(localConfig({ config }), 'bench', 'operator', 3600);
-  const enrolled: Record<KeyType, BenchDevice[]> = { Ed25519: [], 'P-256': [] };
+  const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+    child.kill(signal);
+    await gone;
+  };
   return {
     pid: child.pid as number,
     ...info,
     data,
     token,
+    readyMs,
     devices: async (n, keyType = 'Ed25519') => {
       const mine = enrolled[keyType];
-      for (let i = mine.length; i < n; i++) {
-        const device = makeDevice(i, keyType);
+      const enrol = async (device: BenchDevice): Promise<void> => {
         const answer = await fetch(`${info.http}/devices`, {
           method: 'POST',
           headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
           body: JSON.stringify({ did: device.did, kind: 'meter', custody: 'device', sub: device.sub }),
         });
         if (answer.status !== 201) throw new Error(await answer.text());
-        mine.push(device);
+      };
+      while (mine.length < n) {
+        const next = Array.from({ length: Math.min(20, n - mine.length) }, (_, i) =>
+          makeDevice(mine.length + i, keyType),
+        );
+        await Promise.all(next.map(enrol));
+        mine.push(...next);
       }
       return mine.slice(0, n);
     },
+    epoch: () => ++folder.epoch,
+    end,
     stop: async () => {
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-      rmSync(folder, { recursive: true, force: true });
+      await end('SIGTERM');
+      rmSync(folder.path, { recursive: true, force: true });
     },
   };
 }
-
-let epoch = 0;
 
 export async function runLoad(o: {
   gateway?: BenchGateway;
@@ -107,6 +154,8 @@ export async function runLoad(o: {
   window: number;
   rate: number;
   plain: boolean;
+  /** Records in each envelope. */
+  records?: number;
 }): Promise<LoadResult> {
   const devices = o.gateway
     ? await o.gateway.devices(o.connections, o.keyType)
@@ -117,7 +166,8 @@ export async function runLoad(o: {
     url: o.gateway?.mqtt ?? o.url,
     origin: o.gateway?.origin ?? '',
     devices,
-    epoch: ++epoch,
+    epoch: o.gateway?.epoch() ?? 1,
+    records: o.records ?? 2,
   };
   const child = run(process.execPath, [here('./load.ts')], { maxBuffer: 1 << 20 });
   child.child.stdin?.end(JSON.stringify(options));

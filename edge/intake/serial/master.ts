@@ -7,7 +7,7 @@
  * missing, and after an unplug let the request in flight wait out its timeout.
  */
 import { stat } from 'node:fs/promises';
-import { SerialPort } from 'serialport';
+import type { SerialPort } from 'serialport';
 import { SerialFault } from './fault.ts';
 import { type Answer, AnswerParser, answerBytes, exceptionName, readRequest } from './rtu.ts';
 
@@ -52,6 +52,8 @@ export class RtuMaster {
   async open(): Promise<void> {
     const { path, baudRate, parity } = this.#line;
     // serialport takes the exclusive lock (flock) by default.
+    // Loaded with the first port: few gateways have one.
+    const { SerialPort } = await import('serialport');
     const port = new SerialPort({ path, baudRate, parity, dataBits: 8, stopBits: 1, autoOpen: false });
     port.once('close', (error: Error | null) => {
       if (error) this.#lose(gone(path));
