@@ -142,8 +142,8 @@ export function collectSamples(p: MetricParts): Sample[] {
   put('gauge', 'clock_synced', '1 when the wall clock was set from outside.', p.now().clockSynced ? 1 : 0);
   put(
     'gauge',
-    'event_loop_delay_p99_seconds',
-    'How late the event loop was since the last look at the metrics, 99th percentile.',
+    'event_loop_delay_seconds',
+    'How late the event loop was, 99th percentile since the last look at the metrics.',
     eventLoopDelay(),
   );
   put('gauge', 'uptime_seconds', 'Time since start.', (performance.now() - p.startedAt) / 1000);

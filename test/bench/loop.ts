@@ -23,7 +23,7 @@ export async function benchLoop(bench: Bench): Promise<void> {
     await metrics(gateway.http);
     const { messages, seconds } = await running;
     const after = await metrics(gateway.http);
-    const p99 = 1000 * after('event_loop_delay_p99_seconds');
+    const p99 = 1000 * after('event_loop_delay_seconds');
     const commits = after('store_commits_total') - before('store_commits_total');
     bench.row(
       `event loop, ${Math.round(messages / seconds)}/s, ${commits} commits of ${FSYNC_MS} ms`,

@@ -26,7 +26,6 @@ const FIRST_START = [
   'write.after=kill@1',
   'write.before=kill@2',
   'write.after=kill@2',
-  'write.after=kill@2',
   'device.before=kill@1',
   'device.after=kill@1',
   'append.before=kill@1',
