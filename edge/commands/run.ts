@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
 import { type DestinationStream, pino } from 'pino';
 import { loadConfig } from '../config.ts';
@@ -31,6 +32,7 @@ ${EXIT_HELP}`,
     });
     const gateway = await startGateway(loadConfig(values.config), VERSION, (line, level) => log[level](line));
     log.info({ ...gateway.info, entries: gateway.parts.log.size }, 'ready');
+    flushCompileCache(); // now, because a box on a pole ends by losing its power
     const failure = await Promise.race([aborted(stop), gateway.failed]);
     if (failure) log.fatal({ code: failure.code }, failure.line);
     else log.info('stopping');

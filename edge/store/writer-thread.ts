@@ -2,6 +2,7 @@
  * The one writer, on its own thread: an fsync on an SD card can take 200 ms and more, and must not stall
  * pings, HTTP or serial timing. Each message is a list of jobs; all of them go into one transaction.
  */
+import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { faultPoint } from '../faults.ts';
@@ -140,3 +141,4 @@ port.on('message', (request: WriterRequest) => {
   port.postMessage({ problems: handle(request.jobs) } satisfies WriterReply);
 });
 port.postMessage({ problems: [] } satisfies WriterReply);
+flushCompileCache(); // now, because a box on a pole ends by losing its power
