@@ -67,11 +67,12 @@ describe('a quota that is used up to the reserve', () => {
     const acked: Uint8Array[] = [];
     // Three times what the quota holds.
     while (log.size < 5_000) {
-      const round = await offerAll(gateway, [meter, ...cars, ...cars, ...cars], 30);
+      // About 90 KB, where there are 128 KB: the disk is never asked for more than it has.
+      const round = await offerAll(gateway, [meter, ...cars, ...cars, ...cars], 15);
       expect([...round.codes]).toEqual([]);
       acked.push(...round.acked);
       await until(
-        () => disk.look() > 1.2 * disk.reserve,
+        () => disk.look() > 1.5 * disk.reserve,
         'there is room again, as soon as a checkpoint covers what can be thinned',
       );
     }
