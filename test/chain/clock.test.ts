@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { until } from '../support/temp.ts';
 import { WallClock, YEAR_MS } from '../support/wall-clock.ts';
-import { allAnchored, City, linesOf, Meter, rows } from './rig.ts';
+import { allAnchored, City, line, Meter, rows } from './rig.ts';
 
 it('a wall clock set forward pays no higher fees, and one set back leaves no transaction stuck', async () => {
   const clock = new WallClock();
@@ -27,7 +27,7 @@ it('a wall clock set forward pays no higher fees, and one set back leaves no tra
   clock.offsetMs = -YEAR_MS;
   const quick = await city.gateway({ stuckSeconds: 0.3 });
   await until(() => (rows(quick).at(-1)?.hashes.length ?? 0) > 1, 'it is replaced');
-  expect(linesOf(quick, 'is stuck; replaced').length).toBeGreaterThan(0);
+  await line(quick, 'is stuck; replaced'); // said after the row says so
   await city.chain.call('evm_setAutomine', true);
   await city.chain.call('evm_mine');
   await allAnchored(quick);
