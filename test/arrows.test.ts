@@ -20,7 +20,7 @@ const LAYERS: [string, string[]][] = [
   ['edge/store/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/']],
   ['edge/log/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
   // Siblings never import each other: gateway.ts hands functions in.
-  ...['intake', 'chain', 'witness', 'api'].map((part): [string, string[]] => [
+  ...['intake', 'chain', 'witness', 'checks', 'api'].map((part): [string, string[]] => [
     `edge/${part}/`,
     [
       ...['edge/errors.ts', 'edge/faults.ts', 'edge/caps.ts', 'edge/guard.ts', 'edge/tokens.ts'],

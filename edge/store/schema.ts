@@ -162,5 +162,45 @@ CREATE TABLE evidence (
 ) STRICT;
 `;
 
-export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS, ORIGIN_OF_TRANSACTIONS, RETENTION, WITNESSES];
+const CHECKS = `
+-- One row per decision about a vehicle (store/checks.ts). idx is its entry in the log, digest all that this holds:
+-- SHA-256(salt || content). From session on, what was not known or was forgotten is NULL. nonce is there only where the
+-- check used it up: that no two rows have the same is what "used once" means.
+CREATE TABLE checks (
+  idx INTEGER PRIMARY KEY,
+  decided_ms INTEGER NOT NULL,
+  gate TEXT,
+  zone TEXT,
+  purpose TEXT,
+  decision TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  session TEXT,
+  nonce BLOB UNIQUE,
+  holder TEXT,
+  registration TEXT,
+  counter INTEGER,
+  telemetry TEXT,
+  valid_from_ms INTEGER,
+  valid_until_ms INTEGER,
+  lat REAL,
+  lon REAL,
+  salt BLOB,
+  content BLOB
+) STRICT;
+CREATE INDEX checks_holder ON checks (holder, counter) WHERE holder IS NOT NULL;
+CREATE INDEX checks_registration ON checks (registration) WHERE registration IS NOT NULL;
+
+-- The newest word of the city: issuers, status lists, policy. Never an older one in its place.
+CREATE TABLE city_bundle (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  version INTEGER NOT NULL,
+  sha256 BLOB NOT NULL,
+  bytes BLOB NOT NULL,
+  received_ms INTEGER NOT NULL,
+  source TEXT NOT NULL
+) STRICT;
+`;
+
+export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS, ORIGIN_OF_TRANSACTIONS, RETENTION, WITNESSES, CHECKS];
 export const SCHEMA_VERSION = MIGRATIONS.length;
