@@ -79,7 +79,12 @@ export function makeBenchFolder(chain: 'none' | 'embedded' = 'none'): BenchFolde
 }
 
 /** As npm's scripts and the unit in the README set it. */
-const ENV = { MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: join(tmpdir(), 'sejong-bench-compile-cache') };
+/** As npm run edge and the unit of the README have it. */
+const ENV = {
+  MALLOC_ARENA_MAX: '2',
+  NODE_OPTIONS: '--max-semi-space-size=2',
+  NODE_COMPILE_CACHE: join(tmpdir(), 'sejong-bench-compile-cache'),
+};
 
 export async function startBenchGateway(
   folder: BenchFolder = makeBenchFolder(),

@@ -1,30 +1,16 @@
 /** The sender, killed where it hurts: between signing, storing, sending, and writing down what became of it. */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, it } from 'vitest';
-import { CHAIN_ID } from '../support/anvil.ts';
-import { start } from '../support/cli.ts';
-import { tempFolder } from '../support/temp.ts';
 import { allAnchored, City, Meter, rows } from './rig.ts';
 
 it('a kill at each point between persist, broadcast, mined and confirmed leaves one anchor of each head', {
   timeout: 90_000,
 }, async () => {
   const city = await City.build();
-  const config = `${tempFolder()}.yaml`;
-  writeFileSync(
-    config,
-    `dataFolder: ${city.dataFolder}\nmqtt: {port: 0}\nhttp: {port: 0}\nlog: {checkpointSeconds: 3600}\n` +
-      `chain: {mode: rpc, rpc: "${city.chain.rpc}", chainId: ${CHAIN_ID}, anchors: "${city.contract.address}", everySeconds: 1, pollSeconds: 0.2, confirmations: 2}\n`,
-  );
   /** One run up to its death: the status of the row, and how many anchors the chain has then. */
   const killedAt = async (fault: string) => {
-    const gateway = start(process.execPath, ['edge/main.ts', 'run', '--config', config], {
-      env: { SEJONG_EDGE_FAULTS: `${fault}=kill@1` },
-    });
-    await gateway.stop('SIGCONT');
-    expect(gateway.child.signalCode, gateway.lines.join('\n')).toBe('SIGKILL');
+    await city.killedAt(fault);
     const db = new Database(join(city.dataFolder, 'edge.db'), { readonly: true });
     const found = db.prepare('SELECT status, nonce FROM transactions').all() as { status: string; nonce: number }[];
     db.close();

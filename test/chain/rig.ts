@@ -1,4 +1,5 @@
 /** What the chain's tests share: a gateway on a test's chain, and a meter that makes its log grow. */
+import { writeFileSync } from 'node:fs';
 import type { MqttClient } from 'mqtt';
 import type { PrivateKeyAccount } from 'viem/accounts';
 import { expect } from 'vitest';
@@ -6,7 +7,8 @@ import { AnchorsContract } from '../../edge/chain/contract.ts';
 import { rpcClient } from '../../edge/chain/rpc.ts';
 import type { TxRow } from '../../edge/chain/transactions.ts';
 import type { Config } from '../../edge/config.ts';
-import { TestChain } from '../support/anvil.ts';
+import { CHAIN_ID, TestChain } from '../support/anvil.ts';
+import { start } from '../support/cli.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { checkAnchors } from '../support/whole-truth.ts';
@@ -50,6 +52,21 @@ export class City {
       log,
       chain: { mode: 'rpc', rpc: this.chain.rpc, anchors: this.contract.address, ...FAST, ...over },
     });
+  }
+
+  /** A gateway in a process of its own, up to its death at a fault point (edge/faults.ts). */
+  async killedAt(fault: string, dataFolder = this.dataFolder): Promise<void> {
+    const config = `${tempFolder()}.yaml`;
+    writeFileSync(
+      config,
+      `dataFolder: ${dataFolder}\nmqtt: {port: 0}\nhttp: {port: 0}\nlog: {checkpointSeconds: 3600}\n` +
+        `chain: {mode: rpc, rpc: "${this.chain.rpc}", chainId: ${CHAIN_ID}, anchors: "${this.contract.address}", everySeconds: 1, pollSeconds: 0.2, confirmations: 2}\n`,
+    );
+    const gateway = start(process.execPath, ['edge/main.ts', 'run', '--config', config], {
+      env: { SEJONG_EDGE_FAULTS: `${fault}=kill@1` },
+    });
+    await gateway.stop('SIGCONT');
+    expect(gateway.child.signalCode, gateway.lines.join('\n')).toBe('SIGKILL');
   }
 
   /**

@@ -108,6 +108,17 @@ describe('an old copy of the data folder, put back', () => {
     expect(behindFiles()).toHaveLength(1);
   });
 
+  it("is set aside once, whether or not the chain's word was on disk when the power went", async () => {
+    for (const fault of ['verdict.before', 'verdict.after', 'epoch.moved']) await city.killedAt(fault, old);
+    const gateway = await city.gateway({}, { dataFolder: old });
+    expect(gateway.parts.log.origin).toMatch(await namesHead());
+    expect(behindFiles()).toHaveLength(1);
+    await (await Meter.at(gateway, device)).send();
+    await allAnchored(gateway);
+    await gateway.finish();
+    await checkAnchors(old, city.contract);
+  });
+
   it('of the very size on the chain but with other entries, signed while it was offline, is noticed: they come along', async () => {
     const offline = await city.gateway({ mode: 'none' }, { dataFolder: old });
     const meter = await Meter.at(offline, device);

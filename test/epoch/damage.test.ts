@@ -323,9 +323,14 @@ describe('power cuts between the set-aside and the first entries of the new epoc
 
     for (const faults of [
       'epoch.moving=kill@1',
+      'epoch.moved=kill@1',
       'epoch.named=kill@1',
+      'salvage.before=kill@1',
+      'salvage.after=kill@1',
+      'epoch.before=kill@1',
       'epoch.after=kill@1',
       'append.after=kill@1', // the genesis
+      'epoch.begun=kill@1',
       'append.before=kill@1', // what is carried over
       'append.after=kill@1',
     ]) {
