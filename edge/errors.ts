@@ -267,6 +267,49 @@ const table = {
     title: 'The store cannot take this now, so nothing was acknowledged',
     todo: 'Check disk space and health; devices resend by themselves.',
   },
+  // --- vehicle checks: messages, proofs, and what the city publishes ----------------------------
+  MESSAGE_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The message does not have the form that it must have',
+    todo: 'Correct the member named; unknown members, names that stand twice and times without Z are refused.',
+  },
+  PROOF_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The proof does not verify',
+    todo: 'Sign by eddsa-jcs-2022 with an Ed25519 key, by ecdsa-jcs-2019 (r || s, low s) with a P-256 key, with the key and for the purpose that are expected.',
+  },
+  STATUS_LIST_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The status list cannot be used',
+    todo: 'Publish it by Bitstring Status List v1.0: u, then base64url of gzip, of 16 KiB to 1 MiB.',
+  },
+  CITY_BUNDLE_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The city bundle cannot be used, so the one that is held stays',
+    todo: "Get it from the city again; compare the city's key with checks.city.",
+  },
+  BUNDLE_ROLLBACK: {
+    status: 409,
+    act: 'refuse',
+    title: 'The city bundle is older than the one that is held',
+    todo: 'Bring the newest one; find out who brought the old one: it may hide a revocation.',
+  },
+  BUNDLE_CONFLICT: {
+    status: 409,
+    act: 'refuse',
+    title: 'The city signed two bundles under one version',
+    todo: 'Ask the city to publish with a higher version; keep both, they prove it.',
+  },
+  FAKE_GATEWAY: {
+    status: 403,
+    act: 'refuse',
+    title: 'This is not a gateway of the city, so the vehicle tells it nothing',
+    todo: 'If it is one: renew its credential in the city bundle, and compare its origin, zone and clock with it.',
+  },
   // --- the gateway itself ---------------------------------------------------------------------
   USAGE: { status: 400, act: 'fatal', title: 'The command line is not right', todo: 'See --help.' },
   CONFIG_INVALID: {
