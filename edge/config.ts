@@ -180,6 +180,14 @@ export const ConfigSchema = Type.Object(
         ),
       },
     ),
+    devices: section('What is still taken of a device that is over: revoked, replaced, or past its period.', {
+      acceptBacklogAfterRevocation: Type.Boolean({
+        description:
+          'Take what it signed before (by its iat) where its counter was expected: it fills a gap that was open. Otherwise it lies in quarantine.',
+        default: false,
+      }),
+      backlogMaxAgeSeconds: number('Backlog is at most so old when it comes.', 604_800, 1, 315_360_000),
+    }),
     clock: section('What the wall clock is worth.', {
       source: oneOf(
         'system asks the machine whether its clock was set from outside; synced and unsynced state it.',

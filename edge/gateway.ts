@@ -26,6 +26,7 @@ import { guardLogins } from './intake/login-guard.ts';
 import { MqttIntake } from './intake/mqtt.ts';
 import { GATEWAY_KIND, KINDS } from './intake/profiles.ts';
 import { startSerial } from './intake/serial/serial.ts';
+import { type Ending, endings, mayConnect } from './intake/standing.ts';
 import { writePrivate } from './keystore.ts';
 import { Checkpointer } from './log/checkpointer.ts';
 import { GATEWAY_SUB } from './log/gap.ts';
@@ -36,7 +37,9 @@ import type { Device, Devices } from './store/devices.ts';
 import { Disk } from './store/disk.ts';
 import { Entries } from './store/entries.ts';
 import { Gaps } from './store/gaps.ts';
+import { LateEntries } from './store/late.ts';
 import type { Quarantine } from './store/quarantine.ts';
+import type { Registration } from './store/registrations.ts';
 import { Tokens } from './tokens.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
 import { startWitnessing, witnessParts } from './witnessing.ts';
@@ -144,6 +147,9 @@ async function build(
   const now = startClock({ source: config.clock.source, report: warn });
   const caps = new Caps();
   const gaps = new Gaps(store);
+  const late = new LateEntries(store);
+  const registered = (_: Device): Registration | undefined => undefined;
+  const standing = (device: Device): Ending[] => endings(device, registered(device), now());
   let retention: Retention | undefined;
   const accept = new Accept({
     log,
@@ -161,6 +167,8 @@ async function build(
     caps,
     alarm: warn,
     onDiskFull: () => retention?.refused(),
+    registered,
+    backlog: config.devices,
     ...config.intake,
   });
   const custodian = new Custodian({
@@ -169,6 +177,7 @@ async function build(
     entries,
     boot: store.boot,
     privateKeyOf: (did) => (did === identity.did ? identity.keys.privateKey : identity.deviceKey(did)),
+    endings: standing,
   });
   await enrolSelf(devices, origin, identity);
   await epoch.begin({
@@ -221,7 +230,12 @@ async function build(
     ...config.mqtt,
     caps,
     login: guardLogins(
-      makeLogin(devices, tokens, () => now().clockSynced),
+      makeLogin(
+        devices,
+        tokens,
+        () => now().clockSynced,
+        (device) => mayConnect(standing(device), now(), config.devices),
+      ),
       { caps, ...config.mqtt },
     ),
     offerEnvelope: (did, topic, bytes) => custodian.offerEnvelope(did, topic, bytes),
@@ -297,6 +311,7 @@ async function build(
     {
       ...parts,
       gaps,
+      late,
       declareLost: (device, range) => declareLost(accept, device, range),
       kinds: KINDS,
       health,

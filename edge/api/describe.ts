@@ -3,13 +3,14 @@ import type { Range } from '../store/counters.ts';
 import type { Device, Devices } from '../store/devices.ts';
 import type { EntryRow } from '../store/entries.ts';
 import type { GapRow } from '../store/gaps.ts';
+import type { LateEntry } from '../store/late.ts';
 import type { Quarantine, QuarantineRow } from '../store/quarantine.ts';
 import { decodeEnvelope } from '../wire/envelope.ts';
 import type { EntryView } from './views.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
-export function describeEntry(row: EntryRow, devices: Devices, withEnvelope: boolean): EntryView {
+export function describeEntry(row: EntryRow, devices: Devices, withEnvelope: boolean, late?: LateEntry): EntryView {
   const device = devices.byId(row.device) as Device;
   const known = {
     index: row.idx,
@@ -21,6 +22,7 @@ export function describeEntry(row: EntryRow, devices: Devices, withEnvelope: boo
     seq: row.seq,
     receivedMs: row.receivedMs,
     clock: row.clockSynced ? ('synced' as const) : ('unsynced' as const),
+    ...(late ? { late } : {}),
   };
   if (row.leaf) return { ...known, records: [], pruned: true, leafHash: base64(row.leaf) };
   const { iat, records } = decodeEnvelope(row.envelope);

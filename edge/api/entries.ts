@@ -19,7 +19,7 @@ function parseTime(text: string): number {
 }
 
 export function entryRoutes(server: Server, parts: ApiParts): void {
-  const { entries, devices, log } = parts;
+  const { entries, devices, log, late } = parts;
   const existing = (index: number) => {
     const row = entries.get(index);
     if (!row) throw new EdgeError('NOT_FOUND', `entry ${index}: the log has ${log.size}`);
@@ -80,7 +80,7 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
         if (after >= 0) existing(after);
         rows = entries.pageByTime(after, fromMs, toMs, limit);
       } else rows = entries.page(after + 1, limit);
-      return { entries: rows.map((row) => describeEntry(row, devices, true)), size: log.size };
+      return { entries: rows.map((row) => describeEntry(row, devices, true, late.get(row.idx))), size: log.size };
     },
   );
 
@@ -91,7 +91,7 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
       ...needs('viewer'),
       schema: { summary: 'One reading', tags: ['entries'], security: bearer, params, response: { 200: EntryView } },
     },
-    (request) => describeEntry(kept(request.params.index), devices, true),
+    ({ params: { index } }) => describeEntry(kept(index), devices, true, late.get(index)),
   );
 
   server.get(

@@ -6,6 +6,7 @@ import type { Range } from '../store/counters.ts';
 import type { Device, DeviceStatus, Devices } from '../store/devices.ts';
 import type { Entries } from '../store/entries.ts';
 import type { Gaps } from '../store/gaps.ts';
+import type { LateEntries } from '../store/late.ts';
 import type { Quarantine } from '../store/quarantine.ts';
 import type { Tokens } from '../tokens.ts';
 import type { AnchorView, CallView, EvidenceView, HealthView, NewDeviceView, WitnessesView } from './views.ts';
@@ -26,6 +27,7 @@ export type ApiParts = {
   devices: Devices;
   quarantine: Quarantine;
   gaps: Gaps;
+  late: LateEntries;
   tokens: Tokens;
   kinds: readonly string[];
   health: () => HealthView;

@@ -67,6 +67,17 @@ export const EntryView = Type.Object({
   leafHash: Type.Optional(
     Type.String({ description: 'Base64 of the leaf hash (RFC 6962 section 2.1), of a pruned entry' }),
   ),
+  late: Type.Optional(
+    Type.Object(
+      {
+        status: Type.String({ description: 'What the device was when it came: revoked, replaced or expired' }),
+        by: Type.Enum(['gateway', 'registry'], { description: 'Who said so' }),
+        sinceMs: Ms,
+        block: Nullable(Type.Integer({ description: "The registry's block that said so" })),
+      },
+      { description: 'Backlog: signed before the device was over, expected by its counter, and taken by policy' },
+    ),
+  ),
 });
 export type EntryView = Static<typeof EntryView>;
 

@@ -19,6 +19,7 @@ import type { Stamp } from './clock.ts';
 import { Gate } from './gate.ts';
 import { type AcceptOptions, type Job, type Outcome, type Own, Plan, type Source } from './plan.ts';
 import { checkProfile } from './profiles.ts';
+import { endings, refusal } from './standing.ts';
 import { type VerifyKey, verifyInPool, verifyKey } from './verify.ts';
 
 export type { AcceptOptions, Outcome, Own, Source, Voice } from './plan.ts';
@@ -129,9 +130,11 @@ export class Accept {
       job.device = device;
       job.epoch = envelope.epoch;
       job.seq = envelope.seq;
+      job.iat = envelope.iat;
       if (envelope.iss !== device.did) throw new EdgeError('ISSUER_MISMATCH', `iss is ${envelope.iss}`);
-      if (device.status !== 'active' && !job.carried)
-        throw new EdgeError('DEVICE_INACTIVE', `${device.did} is ${device.status}`);
+      const ended = job.carried ? [] : endings(device, this.#o.registered(device), job.stamp);
+      const why = ended.length > 0 && refusal(device.did, ended, envelope.iat, job.stamp, this.#o.backlog);
+      if (why) throw why;
       job.flaw = flawOf(device, envelope);
       verifyInPool(this.#keyOf(device), envelope, (valid, flaw) => {
         if (!valid) job.refusal = signatureInvalid(device.did, flaw);

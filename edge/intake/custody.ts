@@ -11,6 +11,7 @@ import { decodeEnvelope, encodeEnvelope } from '../wire/envelope.ts';
 import { encodePack, resolveLegacy, type SenmlRecord } from '../wire/senml.ts';
 import type { Accept, Outcome } from './accept.ts';
 import { checkProfile, GATEWAY_KIND } from './profiles.ts';
+import { type Ending, inactive } from './standing.ts';
 
 export type CustodianOptions = {
   accept: Accept;
@@ -20,6 +21,8 @@ export type CustodianOptions = {
   boot: number;
   /** @throws EdgeError KEY_UNREADABLE */
   privateKeyOf: (did: string) => KeyObject;
+  /** Why a device may not speak now. What we sign is signed now, so there is no backlog. */
+  endings: (device: Device) => readonly Ending[];
 };
 
 export class Custodian {
@@ -56,7 +59,8 @@ export class Custodian {
         throw new EdgeError('CUSTODY_MISMATCH', `${did} holds its own key, so it must sign`);
       const records = resolveLegacy(bytes);
       // Asked here already, so that what is refused is kept as it was sent, and uses up none of our counters.
-      if (device.status !== 'active') throw new EdgeError('DEVICE_INACTIVE', `${did} is ${device.status}`);
+      const ended = this.#o.endings(device);
+      if (ended.length > 0) throw inactive(did, ended);
       checkProfile(device.kind, records);
       const known = resent ? this.#lastIfSame(device, records) : undefined;
       if (known !== undefined) return { kind: 'known', index: known };

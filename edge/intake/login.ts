@@ -1,7 +1,7 @@
 /** Who may connect to the broker, and as whom. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { EdgeError } from '../errors.ts';
-import type { Devices } from '../store/devices.ts';
+import type { Device, Devices } from '../store/devices.ts';
 import { ROLES, type Tokens } from '../tokens.ts';
 import { decodeDid } from '../wire/did.ts';
 import type { Login } from './mqtt.ts';
@@ -10,7 +10,13 @@ import { verifyKey } from './verify.ts';
 /** Enrolment secrets are 256 random bits, so one fast hash hides them as well as a slow one would. */
 export const hashSecret = (secret: string): Uint8Array => new Uint8Array(createHash('sha256').update(secret).digest());
 
-export function makeLogin(devices: Devices, tokens: Tokens, clockSynced: () => boolean) {
+/** @param mayConnect whether a device may: one that is over may still have backlog to bring */
+export function makeLogin(
+  devices: Devices,
+  tokens: Tokens,
+  clockSynced: () => boolean,
+  mayConnect: (device: Device) => boolean = ({ status }) => status === 'active',
+) {
   return async (user: string, password: string): Promise<Login> => {
     if (password === '') throw new EdgeError('LOGIN_FAILED', `${JSON.stringify(user.slice(0, 80))} gave no password`);
     if (!user.startsWith('did:')) {
@@ -25,7 +31,11 @@ export function makeLogin(devices: Devices, tokens: Tokens, clockSynced: () => b
     }
     const device = devices.get(user);
     if (!device) throw new EdgeError('LOGIN_FAILED', `${user.slice(0, 80)} is not enrolled here`);
-    if (device.status !== 'active') throw new EdgeError('LOGIN_FAILED', `${user} is ${device.status}`);
+    if (!mayConnect(device))
+      throw new EdgeError(
+        'LOGIN_FAILED',
+        `${user} is ${device.status === 'active' ? 'over in the registry' : device.status}`,
+      );
     if (device.custody === 'gateway') {
       // The gateway itself has no secret: it signs people's tokens with its key, so a token must not log it in.
       if (!device.secretHash || !timingSafeEqual(hashSecret(password), device.secretHash))

@@ -13,12 +13,15 @@ import { type Device, type Devices, saveCounter } from '../store/devices.ts';
 import type { Disk } from '../store/disk.ts';
 import type { Entries } from '../store/entries.ts';
 import { type Gaps, saveGap } from '../store/gaps.ts';
+import { saveLate } from '../store/late.ts';
 import { type Quarantine, type Refused, saveRefused } from '../store/quarantine.ts';
+import type { Registration } from '../store/registrations.ts';
 import type { SqlStatement } from '../store/store.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../wire/envelope.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 import type { Stamp } from './clock.ts';
 import { GATEWAY_KIND } from './profiles.ts';
+import { type BacklogPolicy, type Ending, endings, firstEnding, refusal, unexpected } from './standing.ts';
 
 /** Where an envelope came from: the DID that the connection or bus has proven, and a topic or port to show. */
 export type Source = { did: string; topic: string };
@@ -52,6 +55,9 @@ export type AcceptOptions = {
   voice: Voice;
   disk: Pick<Disk, 'room' | 'give'>;
   now: () => Stamp;
+  /** What the city's registry holds of a device, as far as it was followed; undefined where it holds nothing. */
+  registered: (device: Device) => Registration | undefined;
+  backlog: BacklogPolicy;
   /** Bytes, of all and of one device, that may wait for their signature check or for the disk; beyond it callers wait. */
   maxPendingBytes: number;
   maxPendingBytesPerDevice: number;
@@ -76,6 +82,7 @@ export type Job = {
    */
   epoch?: number;
   seq?: number;
+  iat?: number;
   /** What is wrong with the content; said only of an envelope whose signature and counter are good. */
   flaw?: EdgeError | undefined;
   refusal?: EdgeError;
@@ -87,7 +94,7 @@ export type Job = {
   reject: (error: unknown) => void;
 };
 
-export type CountedJob = Job & { device: Device; epoch: number; seq: number };
+export type CountedJob = Job & { device: Device; epoch: number; seq: number; iat: number };
 
 /** What a row, its indexes and its leaf hash take besides the bytes, and a share for pages that are not full. */
 const costOf = (bytes: Uint8Array): number => Math.ceil(bytes.length * 1.25) + 250;
@@ -138,8 +145,11 @@ export class Plan {
       this.#countUsed(job, counter);
       return;
     }
-    if (job.flaw) {
-      job.refusal = job.flaw;
+    // Asked here, too: it may have ended while the signature was being checked.
+    const ended = job.carried ? [] : endings(device, this.#o.registered(device), stamp);
+    const flaw = (ended.length > 0 && this.#lateFlaw(job as CountedJob, ended, counter, next)) || job.flaw;
+    if (flaw) {
+      job.refusal = flaw;
       return;
     }
     // What was acknowledged in an earlier log has its place in the reserve.
@@ -147,8 +157,23 @@ export class Plan {
     this.#taken.set(`${device.id}/${epoch}/${seq}`, place);
     this.entries.push({ envelope: bytes, device: device.id, epoch, seq, ...stamp });
     this.#results.push([job, (first) => ({ kind: 'accepted', index: first + place })]);
+    if (ended.length > 0) this.statements.push(saveLate(idx, firstEnding(ended)));
     this.#move(device, next, stamp);
     if (job.carried && device.kind === GATEWAY_KIND) this.#remember(decodeEnvelope(bytes), idx);
+  }
+
+  /** Why what comes of a device that is over is not taken. What fills a gap leaves the highest counter as it is. */
+  #lateFlaw(
+    { device, epoch, seq, iat, stamp }: CountedJob,
+    ended: readonly Ending[],
+    counter: CounterState,
+    next: CounterState,
+  ): EdgeError | undefined {
+    const isExpected = next.epoch === counter.epoch && next.seq === counter.seq;
+    return (
+      refusal(device.did, ended, iat, stamp, this.#o.backlog) ??
+      (isExpected ? undefined : unexpected(device.did, ended, epoch, seq))
+    );
   }
 
   /** A gap entry of an earlier log speaks in this one, too. */

@@ -40,6 +40,8 @@ const NEXT: Record<DeviceStatus, readonly DeviceStatus[]> = {
   replaced: [],
 };
 
+export const FINAL_STATUSES: ReadonlySet<DeviceStatus> = new Set(['revoked', 'replaced']);
+
 export const DEVICE_COLUMNS = `id, did, kind, custody, sub, owner, capacity_w AS capacityW,
   energy_source AS energySource, label, status, replaced_by AS replacedBy, secret_hash AS secretHash,
   enrolled_ms AS enrolledMs, updated_ms AS updatedMs`;

@@ -202,5 +202,52 @@ CREATE TABLE city_bundle (
 ) STRICT;
 `;
 
-export const MIGRATIONS: readonly string[] = [TABLES, RECEIPTS, ORIGIN_OF_TRANSACTIONS, RETENTION, WITNESSES, CHECKS];
+const REGISTRY = `
+-- The events of the city's Devices contract, as far as they were followed. device is the commitment that the contract
+-- knows it by, data (JSON) what the event says.
+CREATE TABLE registry_events (
+  block INTEGER NOT NULL,
+  log_index INTEGER NOT NULL,
+  device BLOB NOT NULL,
+  data TEXT NOT NULL,
+  PRIMARY KEY (block, log_index)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registry_events_device ON registry_events (device);
+
+-- The newest blocks that were looked at; the highest is how far the events are here. time: Unix seconds, the chain's.
+CREATE TABLE registry_blocks (
+  number INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL,
+  time INTEGER NOT NULL
+) STRICT;
+
+-- Entries that were taken of devices that could speak no more, and why: backlog (intake/standing.ts).
+CREATE TABLE late_entries (
+  idx INTEGER PRIMARY KEY,
+  status TEXT NOT NULL,
+  by TEXT NOT NULL,
+  since_ms INTEGER NOT NULL,
+  block INTEGER
+) STRICT;
+
+-- A device that took over a metering point, and the entry (idx) of the gateway's own that says so. content is the
+-- records of that, as a SenML pack; where the entry holds only their digest, salt is what was hashed before them.
+CREATE TABLE successions (
+  idx INTEGER PRIMARY KEY,
+  device INTEGER NOT NULL UNIQUE,
+  heir INTEGER NOT NULL,
+  salt BLOB,
+  content BLOB
+) STRICT;
+`;
+
+export const MIGRATIONS: readonly string[] = [
+  TABLES,
+  RECEIPTS,
+  ORIGIN_OF_TRANSACTIONS,
+  RETENTION,
+  WITNESSES,
+  CHECKS,
+  REGISTRY,
+];
 export const SCHEMA_VERSION = MIGRATIONS.length;

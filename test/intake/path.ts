@@ -7,6 +7,7 @@ import { Accept, type AcceptOptions, type Outcome } from '../../edge/intake/acce
 import { startClock } from '../../edge/intake/clock.ts';
 import { Custodian } from '../../edge/intake/custody.ts';
 import { GATEWAY_KIND } from '../../edge/intake/profiles.ts';
+import { endings } from '../../edge/intake/standing.ts';
 import { Log } from '../../edge/log/log.ts';
 import { type Custody, type Device, Devices } from '../../edge/store/devices.ts';
 import { Entries } from '../../edge/store/entries.ts';
@@ -103,6 +104,8 @@ export class Path {
       onDiskFull: () => undefined,
       now: startClock({ source: 'synced' }),
       caps: new Caps(),
+      registered: () => undefined,
+      backlog: { acceptBacklogAfterRevocation: false, backlogMaxAgeSeconds: 604_800 },
       maxPendingBytes: 16_777_216,
       maxPendingBytesPerDevice: 16_777_216,
       maxQuarantinePerDevice: 1_000,
@@ -114,6 +117,7 @@ export class Path {
       devices: this.devices,
       entries: this.entries,
       boot: store.boot,
+      endings: (device) => endings(device, undefined, { receivedMs: 0, monoMs: 0, clockSynced: false }),
       privateKeyOf: (did) => {
         const key = keys.get(did);
         if (!key) throw new Error(`no key of ${did}`);

@@ -73,6 +73,8 @@ export type WholeTruth = {
   /** What the gateway's own entries say of counters, in the order of the log. */
   gaps: GapTruth[];
   quarantined: Map<string, number>;
+  /** Entries of devices that were over when they came. */
+  late: number;
 };
 
 export type GapTruth = { did: string; epoch: number; first: number; last: number; reason: string; index: number };
@@ -230,10 +232,33 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       .prepare<[], { code: string; n: number }>('SELECT code, count(*) AS n FROM quarantine GROUP BY code')
       .all())
       quarantined.set(code, n);
-    return { entries: next, byHash, pruned, gaps, quarantined };
+    const late = checkLate(db);
+    return { entries: next, byHash, pruned, gaps, quarantined, late };
   } finally {
     db.close();
   }
+}
+
+/** What was taken of a device that was over was signed before, and came when a higher counter was there already. */
+function checkLate(db: Database.Database): number {
+  const rows = db
+    .prepare<[], { idx: number; by: string; since: number; status: string; device: number; envelope: Uint8Array }>(
+      `SELECT late_entries.idx, by, since_ms AS since, late_entries.status, device, envelope
+       FROM late_entries LEFT JOIN entries USING (idx)`,
+    )
+    .all();
+  for (const { idx, by, since, status, device, envelope } of rows) {
+    expect(['gateway', 'registry']).toContain(by);
+    expect(['revoked', 'replaced', 'expired']).toContain(status);
+    if (envelope.length === 0) continue;
+    const { iat, epoch, seq } = decodeEnvelope(new Uint8Array(envelope));
+    expect(iat * 1000, `entry ${idx} is late, so it was signed before`).toBeLessThan(since);
+    const above = db
+      .prepare('SELECT 1 FROM entries WHERE device = ? AND idx < ? AND (epoch, seq) > (?, ?)')
+      .get(device, idx, epoch, seq);
+    expect(above, `entry ${idx} is late, so it was expected`).toBeDefined();
+  }
+  return rows.length;
 }
 
 /** What gap entries say is so, and nothing else was thinned or is called lost. */
