@@ -105,7 +105,7 @@ export class Transactions {
   confirmedSize(): number {
     return (
       this.#store.get<{ size: number }>(
-        "SELECT coalesce(max(size), 0) AS size FROM transactions WHERE status = 'confirmed'",
+        "SELECT coalesce(max(size), 0) AS size FROM transactions WHERE origin IS NULL AND status = 'confirmed'",
       )?.size ?? 0
     );
   }

@@ -204,6 +204,9 @@ describe('an anchor that was on its way', () => {
     expect((await city.contract.head(log.origin)).size).toBe(2);
     expect(linesOf(gateway, /lost|stuck|CHAIN_REFUSED/)).toEqual([]);
     expect(rows(gateway).at(-1)?.size, 'of this log').toBe(2);
+    const final = (): number | undefined => gateway.parts.anchorer?.transactions.confirmedSize();
+    await until(() => (final() ?? 0) > 0, 'an anchor that is final');
+    expect(final(), 'nothing of this log is forgotten for what the old one has anchored').toBe(2);
     await gateway.finish();
     await checkAnchors(city.dataFolder, city.contract);
     // Deploy, two registrations, and anchors: nothing was sent in vain.
