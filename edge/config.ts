@@ -19,6 +19,19 @@ const oneOf = <const V extends string>(description: string, value: V, ...values:
 const verifierKey = (description: string) =>
   text(description, { pattern: '^[^\\s+]{1,255}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]{44}$' });
 const PORT = [0, 65_535] as const;
+const tls = (port: number, clients: string) =>
+  section('TLS 1.2 and 1.3 beside the plain listener. Changed files, or SIGHUP, take effect without a restart.', {
+    certFile: text(
+      'Certificate chain in PEM, its own first. Empty: no TLS. Relative to this file, as the other two are.',
+      {
+        default: '',
+      },
+    ),
+    keyFile: text('Its private key in PEM, a file that nobody else can read (mode 0600).', { default: '' }),
+    caFile: text(clients, { default: '' }),
+    host: text('Address to listen on.', { default: '0.0.0.0' }),
+    port: integer('TCP port; 0 takes any free one.', port, ...PORT),
+  });
 
 export const ConfigSchema = Type.Object(
   {
@@ -86,6 +99,10 @@ export const ConfigSchema = Type.Object(
     mqtt: section('The broker that devices speak to (MQTT 3.1.1).', {
       host: text('Address to listen on. Loopback unless you open it.', { default: '127.0.0.1' }),
       port: integer('TCP port; 0 takes any free one.', 1883, ...PORT),
+      tls: tls(
+        8883,
+        'The CA of client certificates, and the only one. A certificate with one did:key URI in its subjectAltName logs that device in without a password, where it is enrolled and active. Empty: none is asked for.',
+      ),
       maxConnections: integer('Connections at once; more are closed at once.', 10_000, 1, 100_000),
       maxConnectionsPerUser: integer('Connections at once of one device or person.', 4, 1, 1000),
       connectTimeoutSeconds: number('A connection must log in within this time.', 10, 1, 120),
@@ -128,6 +145,10 @@ export const ConfigSchema = Type.Object(
     http: section('The API, the log and the console.', {
       host: text('Address to listen on. Loopback unless you open it.', { default: '127.0.0.1' }),
       port: integer('TCP port; 0 takes any free one.', 8080, ...PORT),
+      tls: tls(
+        8443,
+        'The CA of client certificates, and the only one. With it, only clients that have one of its certificates are served here; they need their tokens all the same. Empty: none is asked for.',
+      ),
       maxEventStreams: integer('Readers of /events at once.', 100, 1, 10_000),
     }),
     intake: section('Caps on what may wait or lie in quarantine.', {
@@ -290,6 +311,9 @@ export function makeConfig(
     problems.push(
       `${where}${line('/log/quorum')}: log.quorum is ${config.log.quorum} of ${config.log.witnesses.length} witnesses`,
     );
+  for (const name of problems.length === 0 ? (['mqtt', 'http'] as const) : [])
+    if ((config[name].tls.certFile === '') !== (config[name].tls.keyFile === ''))
+      problems.push(`${where}${line(`/${name}/tls`)}: ${name}.tls needs certFile and keyFile, or neither`);
   if (problems.length === 0)
     for (const [p, port] of config.serial.ports.entries())
       for (const [d, device] of port.devices.entries())
@@ -356,6 +380,9 @@ export function loadConfig(path: string): Config {
   };
   const config = makeConfig(document.toJS() as unknown, path, line);
   if (!isAbsolute(config.dataFolder)) config.dataFolder = resolve(path, '..', config.dataFolder);
+  for (const { tls } of [config.mqtt, config.http])
+    for (const file of ['certFile', 'keyFile', 'caFile'] as const)
+      if (tls[file] !== '') tls[file] = resolve(path, '..', tls[file]);
   return config;
 }
 

@@ -330,6 +330,12 @@ const table = {
     title: 'A key file cannot be used',
     todo: 'Check the path, its owner, its mode (0600) and the passphrase; the gateway never makes a new key in place of one it cannot read.',
   },
+  CERTIFICATE_INVALID: {
+    status: 500,
+    act: 'fatal',
+    title: 'A TLS certificate cannot be used',
+    todo: 'Give a certificate in PEM (its own first), the key that belongs to it, and in caFile the CA of the clients; see mqtt.tls and http.tls.',
+  },
   NODE_VERSION: {
     status: 500,
     act: 'fatal',

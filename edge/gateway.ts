@@ -41,6 +41,7 @@ import { LateEntries } from './store/late.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import type { Registration } from './store/registrations.ts';
 import { Tokens } from './tokens.ts';
+import { Certificates } from './transport.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
 import { startWitnessing, witnessParts } from './witnessing.ts';
 
@@ -53,6 +54,8 @@ export type RunInfo = {
   did: string;
   mqtt: string;
   http: string;
+  mqtts?: string;
+  https?: string;
   /** Left out where the URL has more than host and port: it may be a key. */
   rpc?: string;
   anchors?: string;
@@ -62,6 +65,8 @@ export type Gateway = {
   info: RunInfo;
   parts: MetricParts & { tokens: Tokens; quarantine: Quarantine; entries: Entries };
   health: () => HealthView;
+  /** Looks at the files of the certificates again. */
+  reload: () => void;
   /** Resolves when the gateway cannot go on and must be started anew. */
   failed: Promise<EdgeError>;
   /** @param finalAnchorMs how long the newest checkpoint may still try to reach the chain */
@@ -226,8 +231,11 @@ async function build(
   closers.push(() => retention?.stop());
 
   // Intake.
+  const certificates = Certificates.open(config, () => now().clockSynced, warn);
+  closers.push(() => certificates.stop());
   const mqtt = new MqttIntake({
     ...config.mqtt,
+    tls: certificates.of('mqtt', config.mqtt.tls),
     caps,
     login: guardLogins(
       makeLogin(
@@ -258,7 +266,7 @@ async function build(
     publish: (topic, receipt) => mqtt.send(topic, receipt, 1),
   });
   receipts.start();
-  const mqttPort = await mqtt.start();
+  const mqttPorts = await mqtt.start();
   closers.push(() => mqtt.stop());
 
   const enrolment = new Enrolment(devices, () => identity.makeDeviceKey());
@@ -303,6 +311,7 @@ async function build(
     ...witnessing,
     now,
     caps,
+    certificates,
     startedAt,
     serialEntries: () => serialEntries,
   };
@@ -329,12 +338,13 @@ async function build(
     },
     {
       ...config.http,
+      tls: certificates.of('http', config.http.tls),
       onReadersFull: () => caps.hit('http.maxEventStreams'),
       version,
       onError: warn,
     },
   );
-  const httpPort = await api.start();
+  const httpPorts = await api.start();
   closers.push(() => api.stop());
 
   wakeReaders = () => {
@@ -358,8 +368,10 @@ async function build(
     pid: process.pid,
     origin,
     did: identity.did,
-    mqtt: `mqtt://${config.mqtt.host}:${mqttPort}`,
-    http: `http://${config.http.host}:${httpPort}`,
+    mqtt: `mqtt://${config.mqtt.host}:${mqttPorts.port}`,
+    http: `http://${config.http.host}:${httpPorts.port}`,
+    ...(mqttPorts.tlsPort ? { mqtts: `mqtts://${config.mqtt.tls.host}:${mqttPorts.tlsPort}` } : {}),
+    ...(httpPorts.tlsPort ? { https: `https://${config.http.tls.host}:${httpPorts.tlsPort}` } : {}),
     ...(chain.anchorer ? { anchors: chain.anchorer.state.contract } : {}),
     ...(chain.rpc ? { rpc: chain.rpc } : {}),
   };
@@ -371,6 +383,7 @@ async function build(
     info,
     parts,
     health,
+    reload: () => certificates.reload(),
     failed: Promise.race([store.lost, epoch.over]),
     close: async (anchorMs = 1_500) => {
       finalAnchorMs = anchorMs;

@@ -18,6 +18,7 @@ import type { Devices } from './store/devices.ts';
 import type { Disk } from './store/disk.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import type { Store } from './store/store.ts';
+import type { Certificates } from './transport.ts';
 import type { Witness } from './witness/witness.ts';
 import type { Witnesses } from './witness/witnesses.ts';
 
@@ -40,6 +41,7 @@ export type MetricParts = {
   witness: Witness;
   now: () => Stamp;
   caps: Caps;
+  certificates: Certificates;
   startedAt: number;
   serialEntries: () => number;
 };
@@ -110,6 +112,7 @@ export function collectSamples(p: MetricParts): Sample[] {
   put('counter', 'mqtt_connections_total', 'Connections since start.', connections);
   put('counter', 'mqtt_logins_total', 'Logins since start.', logins);
   put('counter', 'mqtt_logins_refused_total', 'Logins refused since start.', loginsRefused);
+  put('counter', 'mqtt_tls_failed_total', 'TLS handshakes that came to nothing.', p.mqtt.counts.handshakesFailed);
   put('counter', 'mqtt_malformed_total', 'Connections closed for a malformed packet or one over a cap.', malformed);
   put('counter', 'mqtt_forbidden_total', 'Publishes and subscriptions refused for their topic.', forbidden);
   put('counter', 'mqtt_undelivered_total', 'Messages left out because their reader did not read.', undelivered);
@@ -127,6 +130,16 @@ export function collectSamples(p: MetricParts): Sample[] {
   );
   for (const [cap, n] of p.caps)
     put('counter', 'cap_hits_total', 'How often a cap was reached, by its key in the config.', n, { cap });
+  for (const [listener, { validToMs }] of p.certificates)
+    put('gauge', 'certificate_expires_seconds', 'When the certificate ends, in Unix seconds.', validToMs / 1000, {
+      listener,
+    });
+  for (const [listener, { counts }] of p.certificates)
+    for (const [result, n] of Object.entries(counts))
+      put('counter', 'certificate_reloads_total', 'New certificates found in their files, by what came of it.', n, {
+        listener,
+        result,
+      });
   put(
     'counter',
     'live_skipped_total',

@@ -16,6 +16,8 @@ const LAYERS: [string, string[]][] = [
   ['edge/config.ts', ['edge/errors.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
   ['edge/tokens.ts', ['edge/errors.ts']],
+  ['edge/tls.ts', ['edge/errors.ts', 'edge/keystore.ts']],
+  ['edge/transport.ts', ['edge/config.ts', 'edge/tls.ts']],
   ['edge/identity.ts', ['edge/errors.ts', 'edge/wire/', 'edge/config.ts', 'edge/keystore.ts', 'edge/tokens.ts']],
   ['edge/store/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/']],
   ['edge/log/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
@@ -23,7 +25,7 @@ const LAYERS: [string, string[]][] = [
   ...['intake', 'chain', 'witness', 'checks', 'api'].map((part): [string, string[]] => [
     `edge/${part}/`,
     [
-      ...['edge/errors.ts', 'edge/faults.ts', 'edge/caps.ts', 'edge/guard.ts', 'edge/tokens.ts'],
+      ...['edge/errors.ts', 'edge/faults.ts', 'edge/caps.ts', 'edge/guard.ts', 'edge/tokens.ts', 'edge/tls.ts'],
       ...['edge/wire/', 'edge/store/', 'edge/log/', `edge/${part}/`],
     ],
   ]),
@@ -49,7 +51,7 @@ const LAYERS: [string, string[]][] = [
     'edge/metrics.ts',
     [
       ...['edge/caps.ts', 'edge/api/', 'edge/chain/', 'edge/epoch/', 'edge/intake/', 'edge/log/', 'edge/store/'],
-      'edge/witness/',
+      ...['edge/witness/', 'edge/transport.ts'],
     ],
   ],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],

@@ -1,5 +1,6 @@
 /** The HTTP server: who may ask what, errors as problem documents, OpenAPI. Routes are in their own files. */
 import { STATUS_CODES } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
@@ -8,10 +9,12 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { TSchema } from 'typebox';
 import Value from 'typebox/value';
 import { EdgeError, ERRORS } from '../errors.ts';
+import type { Certificate } from '../tls.ts';
 import { type Person, ROLES, type Role } from '../tokens.ts';
 import { deviceRoutes } from './devices.ts';
 import { entryRoutes } from './entries.ts';
 import { eventRoutes } from './events.ts';
+import { listenTls } from './https.ts';
 import { logRoutes } from './log.ts';
 import type { ApiParts } from './parts.ts';
 import { statusRoutes } from './status.ts';
@@ -21,6 +24,8 @@ import { witnessRoutes } from './witness.ts';
 export type ApiOptions = {
   host: string;
   port: number;
+  /** As the config has it; `certificate` only where there is one. */
+  tls: { host: string; port: number; certificate?: Certificate | undefined };
   maxEventStreams: number;
   onReadersFull: () => void;
   version: string;
@@ -38,6 +43,7 @@ declare module 'fastify' {
 }
 
 const MAX_BODY = 256 * 1024;
+const REQUEST_TIMEOUT_MS = 30_000;
 
 /**
  * For the page at /docs. swagger-ui's own policy lets other hosts in, and has browsers ask for https, which a gateway
@@ -49,7 +55,7 @@ const DOCS_POLICY =
 const makeServer = () =>
   Fastify({
     bodyLimit: MAX_BODY,
-    requestTimeout: 30_000,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 300 },
     // A parameter that is misspelt is refused, not dropped.
     ajv: { customOptions: { removeAdditional: false } },
@@ -69,6 +75,7 @@ export class Api {
   readonly #parts: ApiParts;
   readonly #o: ApiOptions;
   #server: FastifyInstance | undefined;
+  #https: HttpsServer | undefined;
   #stopEvents: () => void = () => undefined;
   /** Tell readers of /events that there may be something new. */
   wake: () => void = () => undefined;
@@ -79,7 +86,7 @@ export class Api {
   }
 
   /** @throws EdgeError PORT_TAKEN */
-  async start(): Promise<number> {
+  async start(): Promise<{ port: number; tlsPort?: number }> {
     const server = makeServer();
     server.setErrorHandler((error: FastifyError, request, reply) => this.#onError(error, request, reply));
     server.setNotFoundHandler((request, reply) =>
@@ -143,11 +150,23 @@ export class Api {
       );
     }
     this.#server = server as unknown as FastifyInstance;
-    return (server.server.address() as { port: number }).port;
+    const { port } = server.server.address() as { port: number };
+    const { certificate, ...tls } = this.#o.tls;
+    if (!certificate) return { port };
+    try {
+      const requestTimeoutMs = REQUEST_TIMEOUT_MS;
+      this.#https = await listenTls(server, { ...tls, certificate, requestTimeoutMs, onClientError });
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    return { port, tlsPort: (this.#https.address() as { port: number }).port };
   }
 
   async stop(): Promise<void> {
     this.#stopEvents();
+    this.#https?.close();
+    this.#https?.closeAllConnections();
     this.#server?.server.closeAllConnections();
     await this.#server?.close();
   }

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config.ts';
 import { EdgeError } from '../errors.ts';
+import { Certificates } from '../transport.ts';
 import { checkKeys } from '../witnessing.ts';
 import type { Command } from './index.ts';
 
@@ -26,6 +27,13 @@ export const command: Command = {
     if (witness.logs.length > 0) console.log(`witness   of ${witness.logs.length} logs`);
     console.log(`mqtt      ${mqtt.host}:${mqtt.port}`);
     console.log(`http      ${http.host}:${http.port}`);
+    const certificates = Certificates.open(config, () => true, console.log);
+    for (const [name, certificate] of certificates) {
+      const { tls } = config[name];
+      const clients = tls.caFile === '' ? '' : `, clients by ${tls.caFile}`;
+      console.log(`${name.padEnd(10)}${tls.host}:${tls.port} over TLS, ${certificate.health().detail}${clients}`);
+    }
+    certificates.stop();
     console.log(
       `chain     ${chain.mode}${chain.mode === 'rpc' ? ` ${new URL(chain.rpc).origin}, chain ${chain.chainId}` : ''}${chain.mode === 'none' ? '' : `, an anchor every ${chain.everySeconds} s`}`,
     );

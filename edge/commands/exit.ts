@@ -26,6 +26,7 @@ const SETUP: readonly ErrorCode[] = [
   'USAGE',
   'CONFIG_INVALID',
   'KEY_UNREADABLE',
+  'CERTIFICATE_INVALID',
   'DATA_UNUSABLE',
   // After all that the start itself can do about it.
   'STORE_DAMAGED',

@@ -16,7 +16,7 @@ export const command: Command = {
   --supervise     start it again when it ends by itself, for where there is no systemd: after 1 s, then twice as long
                   each time up to 60 s, and after 1 s again once it has run for 60 s; not after exit code 2
 
-Logs JSON lines to standard output. Ctrl-C or SIGTERM stops it cleanly.
+Logs JSON lines to standard output. Ctrl-C or SIGTERM stops it cleanly; SIGHUP has it read its certificates again.
 
 ${EXIT_HELP}`,
   run: async (args, stop) => {
@@ -31,6 +31,8 @@ ${EXIT_HELP}`,
       console.error(line);
     });
     const gateway = await startGateway(loadConfig(values.config), VERSION, (line, level) => log[level](line));
+    // Without certificates SIGHUP means what it always does: that the terminal has gone.
+    if (gateway.info.mqtts ?? gateway.info.https) process.on('SIGHUP', gateway.reload);
     log.info({ ...gateway.info, entries: gateway.parts.log.size }, 'ready');
     flushCompileCache(); // now, because a box on a pole ends by losing its power
     const failure = await Promise.race([aborted(stop), gateway.failed]);

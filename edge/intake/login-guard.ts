@@ -10,11 +10,11 @@ import type { Login } from './mqtt.ts';
 
 export type LoginLimits = { maxLoginsAtOnce: number; maxFailedLogins: number; caps: Caps };
 
-/** Where somebody comes from, and whether they have left meanwhile. */
-export type Caller = { address: string; gone: () => boolean };
+/** Where somebody comes from, the DID in their TLS certificate, and whether they have left meanwhile. */
+export type Caller = { address: string; did?: string | undefined; gone: () => boolean };
 
 export function guardLogins(
-  login: (user: string, password: string) => Promise<Login>,
+  login: (user: string, password: string, caller: Caller) => Promise<Login>,
   { maxLoginsAtOnce, maxFailedLogins, caps }: LoginLimits,
 ) {
   const room = maxLoginsAtOnce - 1; // a gate lets one more in when so many are inside
@@ -22,8 +22,9 @@ export function guardLogins(
   const failures = new Buckets(maxFailedLogins / 60, maxFailedLogins);
 
   /** @throws EdgeError LOGIN_FAILED, TOKEN_INVALID, LOGIN_THROTTLED */
-  return async (user: string, password: string, { address, gone }: Caller): Promise<Login> => {
+  return async (user: string, password: string, caller: Caller): Promise<Login> => {
     // By address too, so that nobody locks another out by using its name from elsewhere.
+    const { address, gone } = caller;
     const key = `${address} ${user}`;
     await gate.enter(key, 1);
     try {
@@ -33,7 +34,7 @@ export function guardLogins(
         const who = `${JSON.stringify(user.slice(0, 80))} from ${address}`;
         throw new EdgeError('LOGIN_THROTTLED', `${who}, ${maxFailedLogins} a minute (mqtt.maxFailedLogins)`);
       }
-      return await login(user, password);
+      return await login(user, password, caller);
     } catch (error) {
       if (error instanceof EdgeError && error.act === 'refuse') failures.tryTake(key);
       throw error;

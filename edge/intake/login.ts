@@ -4,7 +4,9 @@ import { EdgeError } from '../errors.ts';
 import type { Device, Devices } from '../store/devices.ts';
 import { ROLES, type Tokens } from '../tokens.ts';
 import { decodeDid } from '../wire/did.ts';
+import type { Caller } from './login-guard.ts';
 import type { Login } from './mqtt.ts';
+import { GATEWAY_KIND } from './profiles.ts';
 import { verifyKey } from './verify.ts';
 
 /** Enrolment secrets are 256 random bits, so one fast hash hides them as well as a slow one would. */
@@ -17,8 +19,14 @@ export function makeLogin(
   clockSynced: () => boolean,
   mayConnect: (device: Device) => boolean = ({ status }) => status === 'active',
 ) {
-  return async (user: string, password: string): Promise<Login> => {
-    if (password === '') throw new EdgeError('LOGIN_FAILED', `${JSON.stringify(user.slice(0, 80))} gave no password`);
+  return async (name: string, password: string, { did }: Pick<Caller, 'did'> = {}): Promise<Login> => {
+    // Whoever comes with a device's certificate comes as that device, whatever else it knows.
+    const user = did !== undefined && name === '' ? did : name;
+    if (did !== undefined && user !== did)
+      throw new EdgeError('LOGIN_FAILED', `${JSON.stringify(name.slice(0, 80))} came with the certificate of ${did}`);
+    const certified = did !== undefined && password === '';
+    if (!certified && password === '')
+      throw new EdgeError('LOGIN_FAILED', `${JSON.stringify(user.slice(0, 80))} gave no password`);
     if (!user.startsWith('did:')) {
       // People and flows: the user name is their role, the password their token.
       const person = await tokens.person(password);
@@ -36,7 +44,10 @@ export function makeLogin(
         'LOGIN_FAILED',
         `${user} is ${device.status === 'active' ? 'over in the registry' : device.status}`,
       );
-    if (device.custody === 'gateway') {
+    if (certified) {
+      // The gateway itself speaks on no connection.
+      if (device.kind === GATEWAY_KIND) throw new EdgeError('LOGIN_FAILED', `${user} is the gateway itself`);
+    } else if (device.custody === 'gateway') {
       // The gateway itself has no secret: it signs people's tokens with its key, so a token must not log it in.
       if (!device.secretHash || !timingSafeEqual(hashSecret(password), device.secretHash))
         throw new EdgeError('LOGIN_FAILED', `${user} gave a wrong secret`);

@@ -10,14 +10,15 @@
  * durable before their PUBACK, and what goes down to a device can be read again over HTTP.
  */
 import { randomUUID } from 'node:crypto';
-import { type EventEmitter, once } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Aedes, type Client } from 'aedes';
 import type { Cap, Caps } from '../caps.ts';
 import { EdgeError, errorLine } from '../errors.ts';
 import type { Outcome } from './accept.ts';
 import { Buckets } from './buckets.ts';
+import { Listeners, type ListenOptions } from './listeners.ts';
 import type { Caller } from './login-guard.ts';
 import { guardParser, type PacketParser } from './parser-guard.ts';
 
@@ -25,10 +26,7 @@ import { guardParser, type PacketParser } from './parser-guard.ts';
 export type Login = { kind: 'device'; did: string } | { kind: 'person'; name: string };
 
 /** The mqtt section of the config, and what the broker hands on to. */
-export type MqttOptions = {
-  host: string;
-  port: number;
-  maxConnections: number;
+export type MqttOptions = Pick<ListenOptions, 'host' | 'port' | 'tls' | 'maxConnections'> & {
   maxConnectionsPerUser: number;
   connectTimeoutSeconds: number;
   maxKeepAliveSeconds: number;
@@ -61,7 +59,7 @@ const CAPS_OF_AEDES: readonly [RegExp, Cap][] = [
   [/too many levels/, 'mqtt.maxTopicLevels'],
 ];
 
-type Guest = { login?: Login; shorterKeepAlive?: boolean };
+type Guest = { did?: string | undefined; login?: Login; shorterKeepAlive?: boolean };
 
 // The codec of aedes. It would keep a Buffer for each number there is, 11 MB, to save the making of a few.
 const { writeToStream } = createRequire(createRequire(import.meta.url).resolve('aedes'))('mqtt-packet') as {
@@ -81,7 +79,7 @@ class Broker extends Aedes {
 export class MqttIntake {
   readonly #o: MqttOptions;
   #broker: Broker | undefined;
-  #server: Server | undefined;
+  #listeners: Listeners | undefined;
   #stopping = false;
   readonly #guests = new WeakMap<Client, Guest>();
   /**
@@ -108,6 +106,7 @@ export class MqttIntake {
     undelivered: 0,
     keepAliveTimeouts: 0,
     throttledMs: 0,
+    handshakesFailed: 0,
   };
 
   constructor(options: MqttOptions) {
@@ -116,7 +115,7 @@ export class MqttIntake {
   }
 
   /** @throws EdgeError PORT_TAKEN */
-  async start(): Promise<number> {
+  async start(): Promise<{ port: number; tlsPort?: number }> {
     const broker = new Broker({
       connectTimeout: this.#o.connectTimeoutSeconds * 1000,
       maxTopicLevels: this.#o.maxTopicLevels,
@@ -171,41 +170,38 @@ export class MqttIntake {
     (broker as EventEmitter).on('error', (error: Error) => this.#say(errorLine(error)));
     await broker.listen();
     this.#broker = broker;
-    this.#server = createServer((socket) => this.#connect(socket));
-    this.#server.maxConnections = this.#o.maxConnections;
-    this.#server.on('drop', () => this.#o.caps.hit('mqtt.maxConnections'));
+    this.#listeners = new Listeners({
+      ...this.#o,
+      connect: (socket, did) => this.#connect(socket, did),
+      onHandshakeFailed: (address, why) => {
+        this.counts.handshakesFailed++;
+        this.#say(`no TLS with ${address}: ${why}`);
+      },
+    });
     try {
-      this.#server.listen(this.#o.port, this.#o.host);
-      await once(this.#server, 'listening');
+      return await this.#listeners.start();
     } catch (error) {
       broker.close();
-      throw new EdgeError(
-        'PORT_TAKEN',
-        `mqtt ${this.#o.host}:${this.#o.port} (${(error as NodeJS.ErrnoException).code})`,
-      );
+      throw error;
     }
-    this.#server.on('error', (error) => this.#o.report(`mqtt: ${errorLine(error)}`));
-    return (this.#server.address() as { port: number }).port;
   }
 
   async stop(): Promise<void> {
-    const server = this.#server;
     const broker = this.#broker;
-    if (!server || !broker) return;
+    if (!broker) return;
     this.#stopping = true;
-    const closed = once(server, 'close');
-    server.close();
-    for (const client of this.#clients) client.close();
-    await closed;
+    await this.#listeners?.stop(() => {
+      for (const client of this.#clients) client.close();
+    });
     await new Promise<void>((resolve) => broker.close(() => resolve()));
   }
 
-  #connect(socket: Socket): void {
+  #connect(socket: Socket, did: string | undefined): void {
     this.counts.connections++;
     socket.setNoDelay(true);
     const broker = this.#broker as Broker;
     const client = broker.handle(socket);
-    this.#guests.set(client, {});
+    this.#guests.set(client, { did });
     this.#clients.add(client);
     socket.once('close', () => this.#left(client));
     guardParser((client as unknown as { _parser: PacketParser })._parser, (length) => this.#tooLong(client, length));
@@ -227,7 +223,7 @@ export class MqttIntake {
       done(null, true);
       return;
     }
-    const user = packet.username ?? '';
+    const user = packet.username || (this.#guests.get(client)?.did ?? '');
     const { will } = packet;
     const flaw = !PRINTABLE.test(packet.clientId ?? '')
       ? 'the client id is not printable ASCII of at most 256 characters'
@@ -257,6 +253,7 @@ export class MqttIntake {
     const guest = this.#guests.get(client) as Guest;
     const login = await this.#o.login(user, password, {
       address: (client.conn as Socket).remoteAddress ?? '',
+      did: guest.did,
       gone: () => client.closed,
     });
     const who = nameOf(login);
