@@ -290,7 +290,7 @@ const table = {
     status: 400,
     act: 'refuse',
     title: 'The city bundle cannot be used, so the one that is held stays',
-    todo: "Get it from the city again; compare the city's key with checks.city.",
+    todo: "Get it from the city again; compare the city's key with checks.cityDid.",
   },
   BUNDLE_ROLLBACK: {
     status: 409,

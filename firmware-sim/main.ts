@@ -8,20 +8,17 @@ const IPC_MS = 1000;
 /** When a clean stop takes longer than this, the process ends all the same: the journals can take that. */
 const STOP_MS = 1900;
 
-async function main(): Promise<number> {
-  let options: Options;
-  try {
-    options = readOptions(process.argv.slice(2), process.env);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`sejong-sim: ${error.message}; see --help\n`);
-    return 2;
-  }
-  if (options.help) {
-    process.stdout.write(`${help()}\n`);
-    return 0;
-  }
+const send = (message: object): void => {
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+};
 
+function fail(error: unknown): number {
+  process.stderr.write(`sejong-sim: ${(error as Error).message}${error instanceof UsageError ? '; see --help' : ''}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+/** Aborts when the terminal, the system or a parent says so, or a parent is gone. */
+function stopSignal(): AbortSignal {
   const stop = new AbortController();
   const end = (): void => {
     // A terminal and a parent may both say so: the second one changes nothing.
@@ -34,11 +31,41 @@ async function main(): Promise<number> {
   process.on('disconnect', end);
   // A reader that left (| head) must not end the run before its summary.
   process.stdout.on('error', () => {});
+  return stop.signal;
+}
 
+/** The issuer and its vehicles, which have command lines of their own: loaded only where they are asked for. */
+async function ofChecks(name: string, argv: readonly string[]): Promise<number> {
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  try {
+    if (name === 'issuer') {
+      const { issuer } = await import('./city/command.ts');
+      return await issuer(argv, say);
+    }
+    const { check } = await import('./check/command.ts');
+    return await check(argv, process.env, { say, send }, stopSignal());
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+async function main(): Promise<number> {
+  const [name, ...argv] = process.argv.slice(2);
+  if (name === 'issuer' || name === 'check') return ofChecks(name, argv);
+  let options: Options;
+  try {
+    options = readOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return fail(error);
+  }
+  if (options.help) {
+    process.stdout.write(`${help()}\n`);
+    return 0;
+  }
+
+  const stop = stopSignal();
   const display = options.quiet ? undefined : new Display(process.stdout);
-  const send = (message: object): void => {
-    if (process.connected) process.send?.(message, undefined, undefined, () => {});
-  };
   try {
     const counts = await run(
       options,
@@ -53,7 +80,7 @@ async function main(): Promise<number> {
           if (process.send) setInterval(() => send({ type: 'progress', ...progress() }), IPC_MS).unref();
         },
       },
-      stop.signal,
+      stop,
     );
     display?.stop();
     if (display) for (const line of summary(counts, options.state)) display.say(line);
@@ -63,8 +90,7 @@ async function main(): Promise<number> {
     return counts.buffered === 0 && counts.honestRefused === 0 ? 0 : 1;
   } catch (error) {
     display?.stop();
-    process.stderr.write(`sejong-sim: ${(error as Error).message}\n`);
-    return 1;
+    return fail(error);
   }
 }
 

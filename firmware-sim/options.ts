@@ -188,6 +188,9 @@ export function help(): string {
   const lines = [
     'sejong-sim [SCENARIO] [options]: devices that behave like firmware, for a Sejong Edge gateway',
     '',
+    'sejong-sim issuer --help     a simulated city: keys, credentials, status lists, bundles',
+    'sejong-sim check --help      vehicles at a gate, good ones and bad ones',
+    '',
     'Scenarios',
     ...Object.entries(SCENARIOS).map(([name, { says }]) => `  ${name.padEnd(24)} ${says}`),
   ];
