@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { EdgeError } from './errors.ts';
-import { Keystore, readPrivate, writePrivate } from './keystore.ts';
+import { Keystore, type Passphrase, readPrivate, writePrivate } from './keystore.ts';
 import { keyPair } from './tokens.ts';
 import { didFromPublicKey } from './wire/did.ts';
 import { publicKeyOf } from './wire/ed25519.ts';
@@ -69,23 +69,21 @@ function makeDataFolder(folder: string): void {
 }
 
 /** From the file in the config, the environment, a systemd credential, or a file beside the keys. */
-function readPassphrase(config: Config): string {
-  if (config.keys.passphraseFile !== '') return readPrivate(config.keys.passphraseFile);
+function readPassphrase(config: Config): Passphrase {
+  const given = (passphrase: string): Passphrase => ({ passphrase, random: false });
+  if (config.keys.passphraseFile !== '') return given(readPrivate(config.keys.passphraseFile));
   const { SEJONG_EDGE_PASSPHRASE, CREDENTIALS_DIRECTORY } = process.env;
-  if (SEJONG_EDGE_PASSPHRASE) return SEJONG_EDGE_PASSPHRASE;
+  if (SEJONG_EDGE_PASSPHRASE) return given(SEJONG_EDGE_PASSPHRASE);
   const credential = CREDENTIALS_DIRECTORY && join(CREDENTIALS_DIRECTORY, 'sejong-edge-passphrase');
-  if (credential && existsSync(credential)) return readPrivate(credential);
+  if (credential && existsSync(credential)) return given(readPrivate(credential));
   const folder = join(config.dataFolder, 'keys');
   const path = join(folder, 'passphrase');
-  if (!existsSync(path)) {
-    // Only where there are no keys yet: a lost passphrase must not be papered over with a new one.
-    if (existsSync(join(folder, 'gateway.key')))
-      throw new EdgeError(
-        'KEY_UNREADABLE',
-        `there are keys in ${folder}, but no passphrase (looked at ${path} as well)`,
-      );
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writePrivate(path, `${randomBytes(24).toString('base64url')}\n`);
-  }
-  return readPrivate(path);
+  if (existsSync(path)) return given(readPrivate(path));
+  // Only where there are no keys yet: a lost passphrase must not be papered over with a new one.
+  if (existsSync(join(folder, 'gateway.key')))
+    throw new EdgeError('KEY_UNREADABLE', `there are keys in ${folder}, but no passphrase (looked at ${path} as well)`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const passphrase = randomBytes(24).toString('base64url');
+  writePrivate(path, `${passphrase}\n`);
+  return { passphrase, random: true };
 }
