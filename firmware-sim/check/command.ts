@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { publicKeyFromDid } from '../../edge/wire/did.ts';
 import { CityOffice } from '../city/office.ts';
 import { lockFolder } from '../lock.ts';
 import { UsageError } from '../options.ts';
@@ -16,6 +17,7 @@ const OPTIONS = {
   zone: 'NAME      of that gate',
   purpose: 'NAME      what the vehicles come for (passage)',
   at: 'LAT,LON   where the gate stands (36.4803,127.2538)',
+  vouch: 'DID       the city vouches for this gateway first, in this zone',
   api: 'URL       brings bundles to the gateway through its API, with the token in SEJONG_TOKEN',
   bundle: 'FILE      or brings them as this file: checks.bundleFile of the gateway',
   every: 'SECONDS   go on: a good vehicle so often, and a bad one after every third',
@@ -77,6 +79,7 @@ export async function check(
     out.send({ type: 'check', ...line });
   };
   try {
+    if (v.vouch !== undefined) world.city.vouchFor(checkedDid(v.vouch), world.origin, [world.zone]);
     const refused = await world.deliver(world.city.publish());
     if (refused !== undefined) throw new Error(`the gateway refuses the city's bundle: ${refused}`);
     out.send({ type: 'ready' });
@@ -162,6 +165,15 @@ function parse(argv: readonly string[]): { values: Values; positionals: string[]
 function needed(v: Values, name: keyof typeof OPTIONS): string {
   const value = v[name];
   if (value === undefined || value === '') throw new UsageError(`--${name} is needed`);
+  return value;
+}
+
+function checkedDid(value: string): string {
+  try {
+    publicKeyFromDid(value);
+  } catch (error) {
+    throw new UsageError(`--vouch: ${(error as { detail?: string }).detail}`);
+  }
   return value;
 }
 

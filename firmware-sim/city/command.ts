@@ -16,7 +16,7 @@ const OPTIONS = {
   registration: 'URN       vehicle: of an earlier credential of the same vehicle; else a new one',
   hours: 'N         how long the credential is good (vehicle 24, gateway 720)',
   credential: 'URN       revoke, suspend, resume: the id of the credential',
-  zone: 'NAME:LIST zone: a zone, and what one may want in it',
+  zone: 'NAME:LIST zone, init: a zone, and what one may want in it',
   out: 'FILE      publish, vehicle: written whole or not at all (publish: DIR/bundle.json)',
   'as-of': 'TIME      publish: when the status lists were made, like 2026-06-21T03:00:00Z (now)',
   fresh: `SECONDS   policy: age of status data that gives ALLOW (${DEFAULT_POLICY.freshSeconds})`,
@@ -28,7 +28,13 @@ const OPTIONS = {
 type Values = { [K in keyof typeof OPTIONS]?: string } & { p256?: boolean; help?: boolean };
 
 const ACTIONS: Record<string, { says: string; act: (office: CityOffice, v: Values) => object }> = {
-  init: { says: 'make the keys (once; files 0600) and the books; also: --p256', act: show },
+  init: {
+    says: 'make the keys (once; files 0600) and the books: [--p256 --zone]',
+    act: (office, v) => {
+      if (v.zone !== undefined) addZone(office, v.zone);
+      return show(office);
+    },
+  },
   show: { says: 'who the city is, and what is in its books', act: show },
   policy: {
     says: 'change what every gateway goes by: --fresh --staleness --every --challenge --speed',
@@ -48,12 +54,7 @@ const ACTIONS: Record<string, { says: string; act: (office: CityOffice, v: Value
   },
   zone: {
     says: 'add a zone, or change what one may want in it: --zone north:passage,charging',
-    act: (office, v) => {
-      const [zone = '', list] = needed(v, 'zone').split(':');
-      const purposes = names(list ?? 'passage', 'zone');
-      office.setPolicy({ zones: { ...office.policy.zones, [names(zone, 'zone')[0] as string]: { purposes } } });
-      return office.policy.zones;
-    },
+    act: (office, v) => addZone(office, needed(v, 'zone')),
   },
   gateway: {
     says: 'vouch for a gateway: --did --origin --zones [--hours]',
@@ -150,6 +151,13 @@ function parse(argv: readonly string[]): { values: Values; positionals: string[]
 function show(office: CityOffice): object {
   const { cityDid: city, issuerDid: issuer, version, policy, counts } = office;
   return { city, issuer, version, ...counts, policy };
+}
+
+function addZone(office: CityOffice, wish: string): object {
+  const [zone = '', list = 'passage'] = wish.split(':');
+  const purposes = names(list, 'zone');
+  office.setPolicy({ zones: { ...office.policy.zones, [names(zone, 'zone')[0] as string]: { purposes } } });
+  return office.policy.zones;
 }
 
 function status(purpose: 'revocation' | 'suspension', value: boolean) {

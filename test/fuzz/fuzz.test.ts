@@ -14,6 +14,10 @@ const CASES: Record<string, number> = {
   senml: 10_000,
   jwt: 500,
   rtu: 10_000,
+  presentation: 1_000,
+  challenge: 1_000,
+  'city-bundle': 800,
+  'status-list': 1_000,
 };
 
 describe('mutated inputs crash nothing, and are accepted only where other code finds them right', () => {

@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { encode } from 'cborg';
 import { crc16 } from '../../edge/intake/serial/rtu.ts';
 import { parseVerifierKey, signCheckpoint } from '../../edge/log/checkpoint.ts';
@@ -12,15 +13,20 @@ import { sha256 } from '../../edge/log/sha256.ts';
 import { decodeSign1, encodeSign1, sigStructure } from '../../edge/wire/cose.ts';
 import { encodeEnvelope } from '../../edge/wire/envelope.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
+import { encodeMessage, encodePresentation } from '../../edge/wire/vc/check.ts';
+import { encodeStatusList, MAX_LIST_BYTES, MIN_LIST_BYTES, setStatus } from '../../edge/wire/vc/status-list.ts';
+import { BUNDLES, CHALLENGES, CITY, PRESENTATIONS, TELEMETRY } from './city.ts';
 import { DEVICE, GATEWAY, LOG, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 
 const ROOT = fileURLToPath(new URL('./corpus', import.meta.url));
-function put(target: string, name: string, content: Uint8Array | string): void {
-  const path = join(ROOT, target, 'valid', name);
+function put(target: string, name: string, content: Uint8Array | string, kind: 'valid' | 'refused' = 'valid'): void {
+  const path = join(ROOT, target, kind, name);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
 }
 for (const t of ['envelope', 'receipt', 'checkpoint', 'tile', 'senml', 'jwt', 'rtu'])
+  rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
+for (const t of ['presentation', 'challenge', 'city-bundle', 'status-list'])
   rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
 
 // Envelopes: each value type, one record and many, a day profile, the other name of the algorithm, the ends of counters.
@@ -161,3 +167,25 @@ put('rtu', 'answer', frame(1, 3, 8, 0x53, 0x75, 0x6e, 0x53, 0xff, 0xff, 0, 1));
 put('rtu', 'after-noise', Buffer.concat([Buffer.of(0xff, 1, 3, 0), frame(1, 3, 8, 1, 3, 8, 1, 3, 8, 1, 3)]));
 put('rtu', 'after-another', Buffer.concat([frame(2, 3, 2, 0, 1), frame(1, 3, 8, 0, 1, 0, 2, 0, 3, 0, 4)]));
 put('rtu', 'exception', frame(1, 0x83, 2));
+
+// Vehicle checks: both types of keys, with and without telemetry; bundles with lists and without; lists of both ends.
+PRESENTATIONS.forEach((presentation, i) => {
+  put('presentation', `${i}`, encodePresentation(presentation));
+  put('presentation', `${i}-telemetry`, encodePresentation(presentation, TELEMETRY));
+});
+CHALLENGES.forEach((challenge, i) => {
+  put('challenge', `${i}`, encodeMessage(challenge));
+});
+BUNDLES.forEach((bundle, i) => {
+  put('city-bundle', `${i}`, encodeMessage(bundle));
+});
+const list = new Uint8Array(MIN_LIST_BYTES);
+put('status-list', 'empty', encodeStatusList(list));
+for (let i = 0; i < 8 * MIN_LIST_BYTES; i += 997) setStatus(list, i, true);
+put('status-list', 'some', encodeStatusList(list));
+put('status-list', 'longest', encodeStatusList(new Uint8Array(MAX_LIST_BYTES)));
+// 16 MiB in 16 KiB, alone and where the city itself signed it.
+const bomb = `u${gzipSync(new Uint8Array(16 * MAX_LIST_BYTES)).toString('base64url')}`;
+put('status-list', 'bomb', bomb, 'refused');
+const bombed = CITY.bundle({ statusLists: [CITY.statusList('revocation', [], CITY.issuer, bomb)], gateways: [] });
+put('city-bundle', 'bomb', encodeMessage(bombed), 'refused');

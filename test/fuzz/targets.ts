@@ -13,6 +13,7 @@ import { publicKeyFromDid } from '../../edge/wire/did.ts';
 import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../edge/wire/envelope.ts';
 import { decodePack, encodePack, resolveLegacy, type SenmlRecord } from '../../edge/wire/senml.ts';
+import { CHECK_TARGETS } from './check-targets.ts';
 import { corpus, type Target } from './fuzz.ts';
 import { DEVICE, GATEWAY, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 import { type Below, mutate } from './mutate.ts';
@@ -233,4 +234,4 @@ const rtu: Target = {
   },
 };
 
-export const TARGETS: readonly Target[] = [envelope, receipt, checkpoint, tile, senml, jwt, rtu];
+export const TARGETS: readonly Target[] = [envelope, receipt, checkpoint, tile, senml, jwt, rtu, ...CHECK_TARGETS];
