@@ -209,6 +209,14 @@ export const ConfigSchema = Type.Object(
       }),
       backlogMaxAgeSeconds: number('Backlog is at most so old when it comes.', 604_800, 1, 315_360_000),
     }),
+    privacy: section('What stands in the open log, and what only its salted hash stands for.', {
+      sealedKinds: Type.Array(Type.Enum(['meter', 'plant', 'inverter', 'vehicle', 'sensor']), {
+        default: ['meter', 'vehicle'],
+        maxItems: 5,
+        description:
+          'Kinds of devices whose readings are sealed from now on. Readings of a sealed plant cannot be shown to the contract that mints credits.',
+      }),
+    }),
     clock: section('What the wall clock is worth.', {
       source: oneOf(
         'system asks the machine whether its clock was set from outside; synced and unsynced state it.',

@@ -182,6 +182,18 @@ const table = {
     title: 'The payload of this entry is no longer kept here',
     todo: 'Look into the bundles that were exported before (sejong-edge export); the hash of the entry is still in the log.',
   },
+  ENTRY_FORGOTTEN: {
+    status: 410,
+    act: 'refuse',
+    title: 'What this sealed entry was over has been destroyed',
+    todo: 'Its receipt still proves that there was something (GET /entries/{index}/receipt).',
+  },
+  SUBJECT_UNKNOWN: {
+    status: 404,
+    act: 'refuse',
+    title: 'Nobody here goes by this DID or URN',
+    todo: 'Give the DID of a device, or the URN (sub) that it was enrolled with: GET /devices has both.',
+  },
   GAP_NOT_OPEN: {
     status: 409,
     act: 'refuse',

@@ -14,6 +14,7 @@ import type { Config } from './config.ts';
 import type { Epoch } from './epoch/epoch.ts';
 import { openEpoch } from './epoch/open.ts';
 import { EdgeError, errorLine } from './errors.ts';
+import { Forgetting } from './forget.ts';
 import { describeHealth } from './health.ts';
 import { type Identity, openIdentity } from './identity.ts';
 import { Accept } from './intake/accept.ts';
@@ -25,6 +26,7 @@ import { makeLogin } from './intake/login.ts';
 import { guardLogins } from './intake/login-guard.ts';
 import { MqttIntake } from './intake/mqtt.ts';
 import { GATEWAY_KIND, KINDS } from './intake/profiles.ts';
+import { Sealing } from './intake/sealing.ts';
 import { startSerial } from './intake/serial/serial.ts';
 import { type Ending, endings, mayConnect } from './intake/standing.ts';
 import { writePrivate } from './keystore.ts';
@@ -167,6 +169,12 @@ async function build(
       boot: store.boot,
       sign: (bytes) => new Uint8Array(sign(null, bytes, identity.keys.privateKey)),
     },
+    sealing: new Sealing({
+      did: identity.did,
+      privateKey: identity.keys.privateKey,
+      kinds: config.privacy.sealedKinds,
+      devices,
+    }),
     disk,
     now,
     caps,
@@ -229,6 +237,18 @@ async function build(
     report: warn,
   });
   closers.push(() => retention?.stop());
+  const forgetting = new Forgetting({
+    log,
+    store,
+    accept,
+    devices,
+    quarantine,
+    asides: () => epoch.asides,
+    others: [],
+    report: warn,
+  });
+  closers.push(() => forgetting.stop());
+  forgetting.start();
 
   // Intake.
   const certificates = Certificates.open(config, () => now().clockSynced, warn);
@@ -308,6 +328,7 @@ async function build(
     epoch,
     disk,
     retention,
+    forgetting,
     ...witnessing,
     now,
     caps,
@@ -322,6 +343,7 @@ async function build(
       gaps,
       late,
       declareLost: (device, range) => declareLost(accept, device, range),
+      forget: (subject) => forgetting.forget(subject),
       kinds: KINDS,
       health,
       samples: () => collectSamples(parts),

@@ -7,6 +7,7 @@ import type { Receipts } from './api/receipts.ts';
 import type { Caps } from './caps.ts';
 import type { Anchorer } from './chain/anchorer.ts';
 import type { Epoch } from './epoch/epoch.ts';
+import type { Forgetting } from './forget.ts';
 import type { Accept } from './intake/accept.ts';
 import type { Stamp } from './intake/clock.ts';
 import type { MqttIntake } from './intake/mqtt.ts';
@@ -37,6 +38,7 @@ export type MetricParts = {
   epoch: Epoch;
   disk: Disk;
   retention: Retention;
+  forgetting: Forgetting;
   witnesses: Witnesses;
   witness: Witness;
   now: () => Stamp;
@@ -101,6 +103,8 @@ export function collectSamples(p: MetricParts): Sample[] {
   );
   put('counter', 'pruned_total', 'Entries whose payloads were pruned by age, since start.', p.retention.counts.pruned);
   put('counter', 'thinned_total', 'Entries whose payloads were thinned, since start.', p.retention.counts.thinned);
+  put('counter', 'forgotten_total', 'Entries whose contents were destroyed, since start.', p.forgetting.count);
+  put('gauge', 'forget_pending', '1 while traces of what was forgotten may be left.', p.forgetting.pending ? 1 : 0);
   put('counter', 'gaps_lost_total', 'Gaps of devices that were declared lost since start.', counts.declaredLost);
   put('gauge', 'minimum_index', 'Every entry from here on has its payload.', p.log.minimumIndex);
   const written = writtenBytes();

@@ -7,14 +7,22 @@ import { type BundleEnd, type BundleHead, bundleLines, parseEnd, parseHead } fro
 import { type Checkpoint, openCheckpoint, parseVerifierKey } from './log/checkpoint.ts';
 import { leafHash, verifyInclusion } from './log/merkle.ts';
 import { parseReceipt } from './log/receipt.ts';
-import { checkAnchor, checkCosignatures, type Quorum, type Step } from './verify.ts';
-import { decodeEnvelope } from './wire/envelope.ts';
+import { checkAnchor, checkCosignatures, openClaim, type Quorum, type Step } from './verify.ts';
+import { decodeHashEnvelope } from './wire/hash-envelope.ts';
 import { verifyEnvelope } from './wire/verify.ts';
 
 /** Of a bundle that we wrote there are two; one that has more is checked all the same, and more slowly. */
 const KEPT_CHECKPOINTS = 64;
 
-export type BundleResult = { entries: number; pruned: number; checkpoints: number; failed: string | undefined };
+/** `sealed` of `entries` are sealed, and `forgotten` of those without what they are over. */
+export type BundleResult = {
+  entries: number;
+  sealed: number;
+  forgotten: number;
+  pruned: number;
+  checkpoints: number;
+  failed: string | undefined;
+};
 
 /** @param say hears of each checkpoint once, of the first failure, and of the whole at the end */
 export async function verifyBundle(
@@ -53,7 +61,7 @@ class Bundle {
   #next = 0;
   step = 'bundle format';
   where = 'line 1';
-  readonly result = { entries: 0, pruned: 0, checkpoints: 0 };
+  readonly result = { entries: 0, sealed: 0, forgotten: 0, pruned: 0, checkpoints: 0 };
 
   constructor(
     verifierKey: string,
@@ -87,14 +95,22 @@ class Bundle {
 
   async #entry(text: string, head: BundleHead): Promise<void> {
     this.step = 'receipt format';
-    const { index, entry, path, checkpoint: note } = parseReceipt(text);
+    const receipt = parseReceipt(text);
+    const { index, entry, path, checkpoint: note } = receipt;
     this.where = `entry ${index}`;
     if (index < this.#next || index >= head.to) invalid(`entry ${index} is out of order or out of range`);
     this.step = 'canonical bytes';
-    const envelope = decodeEnvelope(entry);
-    if (head.device !== undefined && envelope.iss !== head.device) invalid(`it is of ${envelope.iss}`);
+    const { envelope, sealedBy } = openClaim(receipt);
+    if (head.device !== undefined && envelope?.iss !== head.device)
+      invalid(`it is ${envelope ? `of ${envelope.iss}` : 'sealed, and not opened'}`);
+    if (sealedBy !== undefined) {
+      this.step = 'seal';
+      verifyEnvelope(decodeHashEnvelope(entry));
+      this.result.sealed++;
+    }
     this.step = 'device signature';
-    verifyEnvelope(envelope);
+    if (envelope) verifyEnvelope(envelope);
+    else this.result.forgotten++;
     const checkpoint = this.#checkpoints.get(note) ?? (await this.#checkpoint(note));
     this.step = 'inclusion';
     if (!verifyInclusion(leafHash(entry), index, checkpoint.size, path, checkpoint.root))
@@ -129,12 +145,19 @@ class Bundle {
   finish(): void {
     this.step = 'bundle end';
     this.where = 'at its end';
-    const { entries, pruned } = this.#end ?? invalid('it was cut off: the last line is missing');
+    const { entries, pruned, forgotten } = this.#end ?? invalid('it was cut off: the last line is missing');
     const { from, to, device } = this.#head as BundleHead;
     if (entries !== this.result.entries) invalid(`${this.result.entries} entries are there, it says ${entries}`);
     if (device === undefined && entries + pruned !== to - from)
       invalid(`${entries} entries and ${pruned} pruned ones are not the ${to - from} of its range`);
     this.result.pruned = pruned;
-    this.#say({ ok: true, name: this.step, detail: `${entries} entries, ${pruned} pruned before the export` });
+    const { sealed } = this.result;
+    if (forgotten !== this.result.forgotten)
+      invalid(`${this.result.forgotten} sealed entries are without their openings, it says ${forgotten}`);
+    this.#say({
+      ok: true,
+      name: this.step,
+      detail: `${entries} entries${sealed > 0 ? `, ${sealed} of them sealed, ${forgotten} of those forgotten` : ''}, ${pruned} pruned before the export`,
+    });
   }
 }

@@ -5,8 +5,9 @@
  */
 import { EdgeError } from './errors.ts';
 import { GATEWAY_SUB, type Gap, parseGap } from './log/gap.ts';
-import { readClaim, type Step } from './verify.ts';
-import { decodeEnvelope, type Envelope } from './wire/envelope.ts';
+import type { Opening } from './log/sealed.ts';
+import { openClaim, readClaim, type Step } from './verify.ts';
+import type { Envelope } from './wire/envelope.ts';
 
 type Read = { index: number; envelope: Envelope };
 
@@ -22,12 +23,19 @@ const isOfGateway = (sub: string, origin: string): boolean =>
 /**
  * What three receipts say together. Each of them must have been verified before, against the log with this origin.
  * @param receipts of the entry before the gap, of the gap entry, of the entry after it
+ * @param openings of those that are sealed, in any order
  * @throws EdgeError RECEIPT_INVALID where they do not say that there is no reading between
  */
-export function checkGap(receipts: readonly [Uint8Array, Uint8Array, Uint8Array], origin: string): Gap {
+export function checkGap(
+  receipts: readonly [Uint8Array, Uint8Array, Uint8Array],
+  origin: string,
+  openings: readonly Opening[] = [],
+): Gap {
   const read = (receipt: Uint8Array): Read => {
-    const { index, entry } = readClaim(receipt);
-    return { index, envelope: decodeEnvelope(entry) };
+    const claim = readClaim(receipt);
+    const { index } = claim;
+    const envelope = openClaim(claim, openings).envelope ?? refuse(`entry ${index} is sealed: its opening is needed`);
+    return { index, envelope };
   };
   const [before, middle, after] = receipts.map(read) as [Read, Read, Read];
   if (!isOfGateway(middle.envelope.sub, origin))
@@ -53,10 +61,11 @@ export function verifyGap(
   receipts: readonly [Uint8Array, Uint8Array, Uint8Array],
   origin: string,
   say: (step: Step) => void,
+  openings: readonly Opening[] = [],
 ): string | undefined {
   const name = 'no reading between';
   try {
-    const { did, epoch, first, last } = checkGap(receipts, origin);
+    const { did, epoch, first, last } = checkGap(receipts, origin, openings);
     const count = last - first + 1;
     const counters =
       count === 1 ? `counter ${epoch}/${first}` : `the ${count} counters ${epoch}/${first} to ${epoch}/${last}`;

@@ -12,9 +12,11 @@ import { parseCoseReceipt } from './log/cose-receipt.ts';
 import { findCosignature } from './log/cosignature.ts';
 import { leafHash, verifyInclusion } from './log/merkle.ts';
 import { MAX_RECEIPT, parseReceipt } from './log/receipt.ts';
+import { checkOpening, isOpeningOf, type Opening } from './log/sealed.ts';
 import { equalBytes } from './wire/bytes.ts';
 import { isSign1 } from './wire/cose.ts';
 import { decodeEnvelope, type Envelope } from './wire/envelope.ts';
+import { decodeHashEnvelope, isHashEnvelope } from './wire/hash-envelope.ts';
 import { verifyEnvelope } from './wire/verify.ts';
 
 export type Step = { ok: boolean; name: string; detail: string };
@@ -32,6 +34,8 @@ type Claim = {
   checkpoint?: string;
   /** Of the format calldata: what the contract is to be asked. */
   call?: EntryCall;
+  /** What a sealed entry is over, where the receipt came with it. */
+  opening?: Opening;
 };
 
 const fatalUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -73,9 +77,28 @@ function readCall(text: string): Claim | undefined {
 }
 
 /**
+ * What a claim's entry says, and of a sealed one what it is over, where an opening of it is among those given.
+ * @returns `envelope` undefined where it is sealed and nobody has opened it
+ * @throws EdgeError RECEIPT_INVALID where an opening came with it that is not its own, and those of decoding
+ */
+export function openClaim(
+  { entry, opening }: Pick<Claim, 'entry' | 'opening'>,
+  openings: readonly Opening[] = [],
+): { envelope: Envelope | undefined; sealedBy?: string } {
+  if (!isHashEnvelope(entry)) {
+    if (opening) throw new EdgeError('RECEIPT_INVALID', 'an opening came with an entry that is not sealed');
+    return { envelope: decodeEnvelope(entry) };
+  }
+  const sealed = opening ? checkOpening(entry, opening) : decodeHashEnvelope(entry);
+  const found = opening ?? openings.find((o) => isOpeningOf(sealed, o));
+  return { envelope: found && decodeEnvelope(found.envelope), sealedBy: sealed.iss };
+}
+
+/**
  * @param receipt in any of the four formats
- * @param also `entry`, the envelope, for a COSE receipt that has none in it; `witnesses`, the verifier keys (type 0x04)
- *   of which `quorum` must have cosigned the checkpoint
+ * @param also `entry`, the envelope, for a COSE receipt that has none in it; `openings`, of which one may be that of this
+ *   entry, where it is sealed; `witnesses`, the verifier keys (type 0x04) of which `quorum` must have cosigned the
+ *   checkpoint
  * @returns the name of the first step that failed, or undefined when all hold
  */
 export async function verifyReceipt(
@@ -85,13 +108,14 @@ export async function verifyReceipt(
   say: (step: Step) => void,
   also: {
     entry?: Uint8Array | undefined;
+    openings?: readonly Opening[] | undefined;
     witnesses?: Quorum | undefined;
   } = {},
 ): Promise<string | undefined> {
   let claim!: Claim;
-  let envelope!: Envelope;
+  let opened!: ReturnType<typeof openClaim>;
   let checkpoint!: Checkpoint;
-  const steps: [string, () => string | Promise<string>][] = [
+  const steps: [string, () => string | undefined | Promise<string>][] = [
     [
       'receipt format',
       () => {
@@ -102,17 +126,28 @@ export async function verifyReceipt(
     [
       'canonical bytes',
       () => {
-        envelope = decodeEnvelope(claim.entry);
+        opened = openClaim(claim, also.openings);
+        const { envelope } = opened;
+        if (!envelope) return 'sealed: what it is over is not shown';
         const first = envelope.records[0];
         const value = first?.v ?? first?.vs ?? first?.vb ?? '(bytes)';
         return `${envelope.sub}: ${first?.n} = ${value}${first?.u ? ` ${first.u}` : ''}, ${new Date(envelope.iat * 1000).toISOString()}, counter ${envelope.epoch}/${envelope.seq}`;
       },
     ],
     [
+      'seal',
+      () => {
+        if (opened.sealedBy === undefined) return undefined;
+        verifyEnvelope(decodeHashEnvelope(claim.entry));
+        return `by ${opened.sealedBy}${opened.envelope ? ', over the salted reading that is shown' : ''}`;
+      },
+    ],
+    [
       'device signature',
       () => {
-        verifyEnvelope(envelope);
-        return `by ${envelope.iss}`;
+        if (!opened.envelope) return undefined;
+        verifyEnvelope(opened.envelope);
+        return `by ${opened.envelope.iss}`;
       },
     ],
     [
@@ -141,7 +176,8 @@ export async function verifyReceipt(
   if (chain) steps.push(['anchored root', () => checkAnchor(chain, checkpoint, claim.call)]);
   for (const [name, step] of steps)
     try {
-      say({ ok: true, name, detail: await step() });
+      const detail = await step();
+      if (detail !== undefined) say({ ok: true, name, detail });
     } catch (error) {
       const detail =
         error instanceof EdgeError

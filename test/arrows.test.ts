@@ -47,9 +47,11 @@ const LAYERS: [string, string[]][] = [
   ['edge/verify-bundle.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/verify-gap.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/retain.ts', ['edge/config.ts', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
+  ['edge/forget.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/intake/', 'edge/log/', 'edge/store/']],
   [
     'edge/metrics.ts',
     [
+      'edge/forget.ts',
       ...['edge/caps.ts', 'edge/api/', 'edge/chain/', 'edge/epoch/', 'edge/intake/', 'edge/log/', 'edge/store/'],
       ...['edge/witness/', 'edge/transport.ts'],
     ],

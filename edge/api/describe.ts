@@ -24,10 +24,13 @@ export function describeEntry(row: EntryRow, devices: Devices, withEnvelope: boo
     clock: row.clockSynced ? ('synced' as const) : ('unsynced' as const),
     ...(late ? { late } : {}),
   };
-  if (row.leaf) return { ...known, records: [], pruned: true, leafHash: base64(row.leaf) };
+  const sealed = row.salt ? { sealed: true } : {};
+  if (row.leaf) return { ...known, ...sealed, records: [], pruned: true, leafHash: base64(row.leaf) };
+  if (row.forgotten) return { ...known, ...sealed, records: [], forgotten: true };
   const { iat, records } = decodeEnvelope(row.envelope);
   return {
     ...known,
+    ...sealed,
     iat,
     records: records.map(({ vd, ...r }) => (vd ? { ...r, vd: base64(vd) } : r)),
     ...(withEnvelope ? { envelope: base64(row.envelope) } : {}),

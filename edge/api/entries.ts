@@ -3,11 +3,11 @@ import Type from 'typebox';
 import { EdgeError } from '../errors.ts';
 import { attachReceipt } from '../log/cose-receipt.ts';
 import type { StoredCheckpoint } from '../log/log.ts';
-import { encodeJsonReceipt, encodeTlogProof, type Receipt } from '../log/receipt.ts';
+import { encodeJsonOpening, encodeJsonReceipt, encodeTlogProof, type Receipt } from '../log/receipt.ts';
 import { describeEntry } from './describe.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
-import { CallView, Did, EntryView, Index, ReceiptView } from './views.ts';
+import { CallView, Did, EntryView, Index, OpeningView, ReceiptView } from './views.ts';
 
 const Time = Type.String({ format: 'date-time', maxLength: 40, description: 'RFC 3339, by the time of receipt' });
 
@@ -28,6 +28,11 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
   const kept = (index: number) => {
     const row = existing(index);
     if (row.leaf) throw new EdgeError('ENTRY_PRUNED', `entry ${index}; the minimum index is ${log.minimumIndex}`);
+    return row;
+  };
+  const readable = (index: number) => {
+    const row = kept(index);
+    if (row.forgotten) throw new EdgeError('ENTRY_FORGOTTEN', `entry ${index}`);
     return row;
   };
   server.get(
@@ -91,19 +96,40 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
       ...needs('viewer'),
       schema: { summary: 'One reading', tags: ['entries'], security: bearer, params, response: { 200: EntryView } },
     },
-    ({ params: { index } }) => describeEntry(kept(index), devices, true, late.get(index)),
+    ({ params: { index } }) => describeEntry(readable(index), devices, true, late.get(index)),
   );
 
   server.get(
-    '/entries/:index/receipt',
+    '/entries/:index/opening',
     {
       ...needs('viewer'),
       schema: {
-        summary: "An entry's proof of inclusion",
+        summary: 'What a sealed entry is over',
         description:
-          'Under the smallest anchored checkpoint that covers it, else under the newest checkpoint. Formats: json; tlog-proof (C2SP); cose, the envelope with a COSE receipt (RFC 9942) in its unprotected header; calldata, a call of Anchors.verifyEntry, of anchored entries only. All hold the entry itself.',
+          'The salt, and the envelope as the device signed it. With the receipt of the entry it proves the reading to whom it is shown (sejong-edge verify --opening).',
         tags: ['entries'],
         security: bearer,
+        params,
+        response: { 200: OpeningView },
+      },
+    },
+    (request) => {
+      const { index } = request.params;
+      const { salt, envelope } = readable(index);
+      if (!salt) throw new EdgeError('NOT_FOUND', `entry ${index} is not sealed`);
+      return encodeJsonOpening(index, { salt, envelope });
+    },
+  );
+
+  // Open, as the log is: all of it could be made from tiles and bundles.
+  server.get(
+    '/entries/:index/receipt',
+    {
+      schema: {
+        summary: "An entry's proof of inclusion",
+        description:
+          'Of a sealed entry it proves the hash envelope, and what that is over is not in it. Under the smallest anchored checkpoint that covers it, else under the newest checkpoint. Formats: json; tlog-proof (C2SP); cose, the envelope with a COSE receipt (RFC 9942) in its unprotected header; calldata, a call of Anchors.verifyEntry, of anchored entries only. All hold the entry itself.',
+        tags: ['entries'],
         params,
         querystring: Type.Object(
           { format: Type.Enum(['json', 'tlog-proof', 'cose', 'calldata'], { default: 'json' }) },
@@ -123,7 +149,7 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
     async (request, reply) => {
       const { index } = request.params;
       const { format } = request.query;
-      const { envelope } = kept(index);
+      const { entry } = kept(index);
       const anchored = parts.anchorCovering(index);
       const found = [anchored && log.checkpointOfSize(anchored.size), log.latest].filter((c) => c && c.size > index);
       const attached = (name: string) => `attachment; filename="entry-${index}.${name}"`;
@@ -133,13 +159,13 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
         return reply
           .type('application/cose; cose-type="cose-sign1"') // RFC 9052 section 2
           .header('content-disposition', attached('cose'))
-          .send(Buffer.from(attachReceipt(envelope, log.coseReceipt(index, checkpoint))));
+          .send(Buffer.from(attachReceipt(entry, log.coseReceipt(index, checkpoint))));
       }
       const [checkpoint] = found;
       if (!checkpoint) throw new EdgeError('NOT_IN_CHECKPOINT', `entry ${index}`);
       const receipt: Receipt = {
         index,
-        entry: envelope,
+        entry,
         path: log.inclusion(index, checkpoint.size),
         checkpoint: checkpoint.note,
         ...(anchored?.size === checkpoint.size ? { anchor: anchored.hint } : {}),

@@ -53,8 +53,8 @@ export class Live {
     const rows = listening() ? entries.page(this.#next, PAGE) : [];
     for (const row of rows) {
       const view = describeEntry(row, devices, false);
-      // What was pruned before it could be told is no reading any more.
-      if (!view.pruned) publish(`live/${view.kind}/${view.did}`, JSON.stringify(view));
+      // What was pruned or forgotten before it could be told is no reading any more.
+      if (!view.pruned && !view.forgotten) publish(`live/${view.kind}/${view.did}`, JSON.stringify(view));
       this.#next = row.idx + 1;
     }
     if (rows.length > 0 && this.#next < log.size) setImmediate(() => this.#page());

@@ -37,6 +37,17 @@ export type ApiParts = {
   setStatus: (did: string, status: DeviceStatus, replacedBy: string | null) => Promise<Device>;
   /** Answers the index of the entry that says so. @throws EdgeError GAP_NOT_OPEN, STORE_UNAVAILABLE */
   declareLost: (device: Device, range: Range) => Promise<number>;
+  /** Destroys what is kept of a DID or URN. */
+  forget: (subject: string) => Promise<{
+    tombstone: number | null;
+    salt: Uint8Array | null;
+    devices: number;
+    entries: number;
+    quarantined: number;
+    others: number;
+    complete: boolean;
+    asides: string[];
+  }>;
   anchors: (limit: number, before: number) => AnchorView[];
   /** The policy, and how each witness of ours stands to it; counts cosignatures by them alone. */
   witnesses: { view: () => WitnessesView; cosigned: (size: number) => number };

@@ -59,8 +59,15 @@ export class Receipts {
     const rows = entries.page(this.#next, Math.min(PAGE, behind));
     for (const row of rows) {
       const did = devices.byId(row.device)?.did;
-      if (did !== undefined && dids.has(did))
-        publish(`down/${did}/receipt`, log.coseReceipt(row.idx, checkpoint, counterBytes(row.epoch, row.seq)));
+      // What was forgotten meanwhile proves nothing to a device: its own bytes are not what the log holds.
+      if (did !== undefined && dids.has(did) && !row.forgotten)
+        publish(
+          `down/${did}/receipt`,
+          log.coseReceipt(row.idx, checkpoint, {
+            counter: counterBytes(row.epoch, row.seq),
+            seal: row.salt ? { salt: row.salt, entry: row.entry } : undefined,
+          }),
+        );
       this.#next = row.idx + 1;
     }
     if (rows.length > 0 && this.#next < latest.size) setImmediate(() => this.#page());

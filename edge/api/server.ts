@@ -14,6 +14,7 @@ import { type Person, ROLES, type Role } from '../tokens.ts';
 import { deviceRoutes } from './devices.ts';
 import { entryRoutes } from './entries.ts';
 import { eventRoutes } from './events.ts';
+import { forgetRoutes } from './forget.ts';
 import { listenTls } from './https.ts';
 import { logRoutes } from './log.ts';
 import type { ApiParts } from './parts.ts';
@@ -131,6 +132,7 @@ export class Api {
     await witnessRoutes(server, parts);
     entryRoutes(server, parts);
     deviceRoutes(server, parts);
+    forgetRoutes(server, parts);
     statusRoutes(server, parts);
     const events = eventRoutes(server, parts, {
       maxStreams: this.#o.maxEventStreams,

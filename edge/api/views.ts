@@ -64,6 +64,14 @@ export const EntryView = Type.Object({
   pruned: Type.Optional(
     Type.Boolean({ description: 'True where the payload is no longer kept: iat, records and envelope went with it' }),
   ),
+  sealed: Type.Optional(
+    Type.Boolean({ description: 'True where the log holds a hash envelope, and this is what it is over' }),
+  ),
+  forgotten: Type.Optional(
+    Type.Boolean({
+      description: 'True where what was sealed has been destroyed: iat, records and envelope went with it',
+    }),
+  ),
   leafHash: Type.Optional(
     Type.String({ description: 'Base64 of the leaf hash (RFC 6962 section 2.1), of a pruned entry' }),
   ),
@@ -190,6 +198,30 @@ export const ReceiptView = Type.Object({
       block: Type.Integer(),
     }),
   ),
+});
+
+export const OpeningView = Type.Object({
+  format: Type.String(),
+  index: Index,
+  salt: Base64,
+  envelope: Base64,
+});
+
+export const ForgottenView = Type.Object({
+  tombstone: Nullable(Type.Integer({ description: 'The entry that says so; null where nothing was left to destroy' })),
+  salt: Nullable(
+    Type.String({
+      description: 'Hex: the digest in the tombstone is SHA-256 of CBOR [salt, subject]. Shown this once',
+    }),
+  ),
+  devices: Type.Integer({ description: 'Devices of the subject' }),
+  entries: Type.Integer({ description: 'Entries whose contents were destroyed' }),
+  quarantined: Type.Integer({ description: 'Envelopes that lay in quarantine' }),
+  others: Type.Integer({ description: 'Rows of other tables' }),
+  complete: Type.Boolean({
+    description: 'False while another process reads the database: the last traces go after it',
+  }),
+  asides: Type.Array(Type.String(), { description: 'Databases that were set aside, which may still hold it' }),
 });
 
 export const CallView = Type.Object({

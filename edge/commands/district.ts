@@ -144,10 +144,11 @@ function findProven(path: string, hashes: Map<string, number>): void {
   }
   const { log, close } = opened;
   try {
-    for (const { idx, envelope } of log.entries(0)) {
-      if (idx >= (log.provable?.size ?? 0)) break;
-      const hash = createHash('sha256').update(envelope).digest('hex');
-      if (hashes.has(hash) && log.proves(idx)) hashes.delete(hash);
+    for (const row of log.entries(0)) {
+      if (row.idx >= (log.provable?.size ?? 0)) break;
+      const envelope = log.open(row)?.envelope;
+      const hash = envelope && createHash('sha256').update(envelope).digest('hex');
+      if (hash !== undefined && hashes.has(hash) && log.proves(row.idx)) hashes.delete(hash);
     }
   } finally {
     close();

@@ -9,7 +9,7 @@ import { type BundleEnd, encodeEnd, encodeEntry, encodeHead } from '../log/bundl
 import { Log, type StoredCheckpoint } from '../log/log.ts';
 import type { AnchorHint } from '../log/receipt.ts';
 import { Devices } from '../store/devices.ts';
-import { Entries } from '../store/entries.ts';
+import { Entries, type EntryRow } from '../store/entries.ts';
 import { Store } from '../store/store.ts';
 import type { Command } from './index.ts';
 import { LOCAL_OPTIONS, LOCAL_USAGE, localConfig } from './local.ts';
@@ -28,7 +28,8 @@ export const command: Command = {
 ${LOCAL_USAGE}
 
 Writes entries with their receipts into one file, which sejong-edge verify takes, with no gateway needed. Reads beside
-a gateway that runs, or without one. What is pruned already is left out, and counted.`,
+a gateway that runs, or without one. What is pruned already is left out, and counted. Sealed readings are in it in the
+open: give it to nobody but those who may read them.`,
   run: async (args, stop) => {
     const text = { type: 'string' } as const;
     const { values } = parseArgs({
@@ -116,11 +117,18 @@ class Source {
     return device.id;
   }
 
-  line(index: number, entry: Uint8Array): string {
+  line({ idx: index, entry, envelope, salt, forgotten }: EntryRow): string {
     const found = this.#checkpoints.find(({ checkpoint }) => checkpoint.size > index) as Covering;
     const { checkpoint, anchor } = found;
     const path = this.#log.inclusion(index, checkpoint.size);
-    return encodeEntry({ index, entry, path, checkpoint: checkpoint.note, ...(anchor ? { anchor } : {}) });
+    return encodeEntry({
+      index,
+      entry,
+      path,
+      checkpoint: checkpoint.note,
+      ...(anchor ? { anchor } : {}),
+      ...(salt && !forgotten ? { opening: { salt, envelope } } : {}),
+    });
   }
 }
 
@@ -135,7 +143,7 @@ async function write(
   const file = createWriteStream(path, { flags: 'wx', flush: true });
   const done = finished(file);
   done.catch(() => undefined); // it is awaited at the end; until then the file is only left
-  const end = { entries: 0, pruned: 0 };
+  const end = { entries: 0, pruned: 0, forgotten: 0 };
   try {
     file.write(encodeHead({ key: source.key, from, to, ...(device === undefined ? {} : { device }) }));
     for (let at = from; at < to; ) {
@@ -143,11 +151,13 @@ async function write(
       const rows = source.entries.page(at, Math.min(PAGE, to - at));
       at += rows.length;
       const lines: string[] = [];
-      for (const { idx, device: id, envelope, leaf } of rows) {
-        if (only !== undefined && id !== only) continue;
-        if (leaf) end.pruned++;
+      for (const row of rows) {
+        if (only !== undefined && row.device !== only) continue;
+        // Without its content nothing shows whose it is.
+        if (row.leaf || (row.forgotten && only !== undefined)) end.pruned++;
         else {
-          lines.push(source.line(idx, envelope));
+          lines.push(source.line(row));
+          if (row.forgotten) end.forgotten++;
           end.entries++;
         }
       }

@@ -30,6 +30,10 @@ const COMMANDS: Record<string, Known> = {
   init: { summary: 'Write a commented config, and make the keys.', load: () => import('./init.ts') },
   'check-config': { summary: 'Check a config file, and say what it means.', load: () => import('./check-config.ts') },
   enroll: { summary: 'Enrol a device with a running gateway.', load: () => import('./enroll.ts') },
+  forget: {
+    summary: 'Destroy what the sealed entries of a device, metering point or vehicle are over.',
+    load: () => import('./forget.ts'),
+  },
   token: { summary: 'Make a bearer token for a person or a flow.', load: () => import('./token.ts') },
   verify: {
     summary: "Verify a receipt or a bundle: the device's signature, the log, the chain. Needs no gateway.",

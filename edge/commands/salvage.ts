@@ -15,8 +15,8 @@ export const command: Command = {
   --out FILE  where to write it, a new file (default: standard output)
 
 Receipts are under the newest checkpoint that is on the chain, or else under the newest whose tree can still be
-computed. What can be proven, what cannot, and the
-verifier key that verify needs, are said on standard error.`,
+computed. Those of sealed readings have what they are over in them: give them to nobody but those who may read it. What
+can be proven, what cannot, and the verifier key that verify needs, are said on standard error.`,
   run: async (args) => {
     const text = { type: 'string' } as const;
     const { values, positionals } = parseArgs({ args, options: { index: text, out: text }, allowPositionals: true });

@@ -3,14 +3,17 @@ import { parseArgs } from 'node:util';
 import { EdgeError } from '../errors.ts';
 import { looksLikeBundle } from '../log/bundle.ts';
 import { parseVerifierKey } from '../log/checkpoint.ts';
+import { parseJsonOpening } from '../log/receipt.ts';
 import { type Step, verifyReceipt } from '../verify.ts';
 import { verifyBundle } from '../verify-bundle.ts';
 import { verifyGap } from '../verify-gap.ts';
 import type { Command } from './index.ts';
 
 export const command: Command = {
-  usage: `verify FILE --key VKEY [--entry FILE] [--witness VKEY ... [--quorum N]] [--rpc URL --anchors ADDRESS]
-       sejong-edge verify --gap BEFORE GAP AFTER --key VKEY [--witness VKEY ...] [--rpc URL --anchors ADDRESS]
+  usage: `verify FILE --key VKEY [--entry FILE] [--opening FILE] [--witness VKEY ... [--quorum N]]
+                     [--rpc URL --anchors ADDRESS]
+       sejong-edge verify --gap BEFORE GAP AFTER --key VKEY [--opening FILE ...] [--witness VKEY ...]
+                     [--rpc URL --anchors ADDRESS]
 
   FILE               a receipt in any format (json, tlog-proof, cose, calldata), or a bundle of them (sejong-edge
                      export); - reads a receipt from standard input
@@ -18,6 +21,7 @@ export const command: Command = {
                      there is no reading between them
   --key VKEY         the log's verifier key (origin+hash+base64, as /log/key gives it), or a file with it
   --entry FILE       the envelope, for a COSE receipt as devices get it, which has none in it
+  --opening FILE     what a sealed entry is over (as /entries/INDEX/opening gives it to who may read it); once for each
   --witness VKEY     verifier key of a witness (as its /witness/key gives it), or a file with it; once for each
   --quorum N         how many of them must have cosigned (default: all)
   --rpc URL          any node of the chain
@@ -31,6 +35,7 @@ Says each step on a line of its own; of a bundle each checkpoint, the first fail
       options: {
         key: text,
         entry: text,
+        opening: { ...text, multiple: true },
         witness: { ...text, multiple: true },
         quorum: text,
         rpc: text,
@@ -71,10 +76,12 @@ Says each step on a line of its own; of a bundle each checkpoint, the first fail
       return failed === undefined ? 0 : 1;
     }
     const entry = values.entry === undefined ? undefined : read(values.entry);
+    const openings = (values.opening ?? []).map((file) => parseJsonOpening(read(file).toString('utf8')));
     const receipts = positionals.map(read);
     let failed: string | undefined;
-    for (const receipt of receipts) failed ??= await verifyReceipt(receipt, key, chain, say, { entry, witnesses });
-    if (gap) failed ??= verifyGap(receipts as [Buffer, Buffer, Buffer], parseVerifierKey(key).name, say);
+    for (const receipt of receipts)
+      failed ??= await verifyReceipt(receipt, key, chain, say, { entry, openings, witnesses });
+    if (gap) failed ??= verifyGap(receipts as [Buffer, Buffer, Buffer], parseVerifierKey(key).name, say, openings);
     const what = gap
       ? ['The proof holds.', 'The proof does NOT hold']
       : ['The receipt holds.', 'The receipt does NOT hold'];

@@ -139,11 +139,17 @@ export class Epoch {
         await Promise.all(waiting);
         waiting = [];
       };
-      for (const { idx, device, envelope, receivedMs, clockSynced } of old.entries(from)) {
+      for (const row of old.entries(from)) {
+        const { idx, device, entry, receivedMs, clockSynced } = row;
         lost += idx - expected;
         expected = idx + 1;
-        if (envelope.length === 0) continue; // pruned: a checkpoint that was anchored covers it
-        const bytes = new Uint8Array(envelope);
+        if (entry.length === 0) continue; // pruned: a checkpoint that was anchored covers it
+        const bytes = old.open(row)?.envelope;
+        if (!bytes) {
+          // Forgotten, which it stays, or damaged; its counter was taken over with the others.
+          outcomes['no longer readable'] = (outcomes['no longer readable'] ?? 0) + 1;
+          continue;
+        }
         const source = { did: issuerOf(bytes) ?? dids.get(device) ?? '', topic: `carried over from ${basename(path)}` };
         const stamp = { receivedMs, monoMs: Math.floor(performance.now()), clockSynced: clockSynced === 1 };
         waiting.push(

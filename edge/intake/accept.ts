@@ -136,9 +136,15 @@ export class Accept {
       const why = ended.length > 0 && refusal(device.did, ended, envelope.iat, job.stamp, this.#o.backlog);
       if (why) throw why;
       job.flaw = flawOf(device, envelope);
+      const about = job.flaw ? undefined : this.#o.sealing.about(device, envelope.records);
       verifyInPool(this.#keyOf(device), envelope, (valid, flaw) => {
         if (!valid) job.refusal = signatureInvalid(device.did, flaw);
-        this.#settle(job);
+        if (!valid || about === undefined) this.#settle(job);
+        else
+          this.#o.sealing.inPool(job.bytes, about, (sealed) => {
+            job.sealed = sealed;
+            this.#settle(job);
+          });
       });
     } catch (error) {
       job.refusal = error instanceof EdgeError ? error : new EdgeError('ENVELOPE_INVALID', (error as Error).message);

@@ -73,8 +73,8 @@ export class Custodian {
 
   #lastIfSame(device: Device, records: readonly SenmlRecord[]): number | undefined {
     const last = this.#o.entries.get(device.counter.lastIdx);
-    // What was pruned is older than any resend.
-    if (!last || last.device !== device.id || last.leaf) return undefined;
+    // What was pruned is older than any resend; what was forgotten cannot be compared, and then nothing may be lost.
+    if (!last || last.device !== device.id || last.envelope.length === 0) return undefined;
     return equalBytes(decodeEnvelope(last.envelope).payload, encodePack(records)) ? last.idx : undefined;
   }
 

@@ -7,7 +7,7 @@ import type { Caps } from '../caps.ts';
 import { EdgeError, type ErrorCode } from '../errors.ts';
 import { gapRecords, parseGap } from '../log/gap.ts';
 import type { Log, NewEntry } from '../log/log.ts';
-import { leafHash } from '../log/merkle.ts';
+import { isSame } from '../log/sealed.ts';
 import type { CounterState, Range } from '../store/counters.ts';
 import { type Device, type Devices, saveCounter } from '../store/devices.ts';
 import type { Disk } from '../store/disk.ts';
@@ -17,10 +17,12 @@ import { saveLate } from '../store/late.ts';
 import { type Quarantine, type Refused, saveRefused } from '../store/quarantine.ts';
 import type { Registration } from '../store/registrations.ts';
 import type { SqlStatement } from '../store/store.ts';
+import { equalBytes } from '../wire/bytes.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../wire/envelope.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 import type { Stamp } from './clock.ts';
 import { GATEWAY_KIND } from './profiles.ts';
+import type { SealedBytes, Sealing } from './sealing.ts';
 import { type BacklogPolicy, type Ending, endings, firstEnding, refusal, unexpected } from './standing.ts';
 
 /** Where an envelope came from: the DID that the connection or bus has proven, and a topic or port to show. */
@@ -53,6 +55,7 @@ export type AcceptOptions = {
   quarantine: Quarantine;
   gaps: Gaps;
   voice: Voice;
+  sealing: Sealing;
   disk: Pick<Disk, 'room' | 'give'>;
   now: () => Stamp;
   /** What the city's registry holds of a device, as far as it was followed; undefined where it holds nothing. */
@@ -85,6 +88,8 @@ export type Job = {
   iat?: number;
   /** What is wrong with the content; said only of an envelope whose signature and counter are good. */
   flaw?: EdgeError | undefined;
+  /** What is in the log of it, where that is not its own bytes. */
+  sealed?: SealedBytes;
   refusal?: EdgeError;
   /** It was acknowledged in an earlier log: its counter is taken, and who may speak now is no matter. */
   carried?: true;
@@ -97,11 +102,8 @@ export type Job = {
 export type CountedJob = Job & { device: Device; epoch: number; seq: number; iat: number };
 
 /** What a row, its indexes and its leaf hash take besides the bytes, and a share for pages that are not full. */
-const costOf = (bytes: Uint8Array): number => Math.ceil(bytes.length * 1.25) + 250;
-
-/** Of a pruned entry the leaf hash is left, and that is enough to know its bytes again. */
-const isSame = (held: { envelope: Uint8Array; leaf?: Uint8Array | null }, bytes: Uint8Array): boolean =>
-  held.leaf ? Buffer.compare(held.leaf, leafHash(bytes)) === 0 : Buffer.compare(held.envelope, bytes) === 0;
+const costOf = ({ bytes, sealed }: Job): number =>
+  Math.ceil((bytes.length + (sealed?.envelope.length ?? 0)) * 1.25) + (sealed ? 350 : 250);
 
 /** What one group will do to the store, worked out on copies; nothing here is kept unless the disk took it. */
 export class Plan {
@@ -155,7 +157,7 @@ export class Plan {
     // What was acknowledged in an earlier log has its place in the reserve.
     if (!job.carried && !this.#fits(job)) return;
     this.#taken.set(`${device.id}/${epoch}/${seq}`, place);
-    this.entries.push({ envelope: bytes, device: device.id, epoch, seq, ...stamp });
+    this.entries.push({ ...(job.sealed ?? { envelope: bytes }), device: device.id, epoch, seq, ...stamp });
     this.#results.push([job, (first) => ({ kind: 'accepted', index: first + place })]);
     if (ended.length > 0) this.statements.push(saveLate(idx, firstEnding(ended)));
     this.#move(device, next, stamp);
@@ -211,7 +213,10 @@ export class Plan {
     const next = counter.take(boot, seq, index, stamp.receivedMs);
     if (!next) throw new EdgeError('REPLAY', `boot ${boot} of the gateway is below ${counter.epoch}`);
     const claims = { iss: did, sub: self.sub, iat: Math.floor(stamp.receivedMs / 1000), epoch: boot, seq };
-    this.entries.push({ envelope: encodeEnvelope(claims, records, sign), device: self.id, epoch: boot, seq, ...stamp });
+    const envelope = encodeEnvelope(claims, records, sign);
+    const about = this.#o.sealing.about(self, records);
+    const bytes = about === undefined ? { envelope } : this.#o.sealing.now(envelope, about);
+    this.entries.push({ ...bytes, device: self.id, epoch: boot, seq, ...stamp });
     this.#counters.set(self, next);
     this.said++;
     return index;
@@ -239,7 +244,7 @@ export class Plan {
 
   /** Whether the disk has room for it above the reserve; if not, it and all that comes after it must wait. */
   #fits(job: Job): boolean {
-    const cost = costOf(job.bytes);
+    const cost = costOf(job);
     if (cost <= this.#room) {
       this.#room -= cost;
       this.#o.disk.give(cost);
@@ -264,8 +269,9 @@ export class Plan {
   #countUsed(job: Job, counter: CounterState): void {
     const { device, epoch, seq, bytes } = job as CountedJob;
     const place = this.#taken.get(`${device.id}/${epoch}/${seq}`);
-    const held = place === undefined ? this.#o.entries.byCounter(device.id, epoch, seq) : this.entries[place];
-    if (!held) {
+    const taken = place === undefined ? undefined : this.entries[place];
+    const held = taken ? undefined : this.#o.entries.byCounter(device.id, epoch, seq);
+    if (!taken && !held) {
       const lost = this.#o.gaps.lostAt(device.id, epoch, seq);
       job.refusal = new EdgeError(
         'REPLAY',
@@ -273,9 +279,9 @@ export class Plan {
           ? `cti ${epoch}/${seq} was declared lost at entry ${lost.idx}`
           : `cti ${epoch}/${seq} is below ${counter.epoch}/${counter.seq}`,
       );
-    } else if (!isSame(held, bytes))
+    } else if (held ? !isSame(held, bytes) : !equalBytes((taken?.content ?? (taken as NewEntry)).envelope, bytes))
       job.refusal = new EdgeError('EQUIVOCATION', `cti ${epoch}/${seq} is in the log with other bytes`);
-    else if ('idx' in held) this.#results.push([job, () => ({ kind: 'known', index: held.idx })]);
+    else if (held) this.#results.push([job, () => ({ kind: 'known', index: held.idx })]);
     else this.#results.push([job, (first) => ({ kind: 'known', index: first + (place as number) })]);
   }
 

@@ -3,10 +3,12 @@
  *
  *   {"format":"sejong-edge/bundle@1","key":VKEY,"from":I,"to":J}          and "device":DID where it is of one alone
  *   a JSON receipt (receipt.ts) for each entry, in the order of the log
- *   {"end":true,"entries":N,"pruned":M}
+ *   {"end":true,"entries":N,"pruned":M}                                and "forgotten":F where that is not 0
  *
- * Each line between is a receipt that stands on its own. The last one tells a bundle that was cut off from a whole one:
- * of the range [from, to) it has N entries, and of M the payload was gone already. Pure.
+ * Each line between is a receipt that stands on its own; of a sealed entry with its opening, or without where that was
+ * forgotten. The last one tells a bundle that was cut off from a whole one:
+ * of the range [from, to) it has N entries, and of M the payload was gone already; F of the N are sealed and without
+ * their openings. Pure.
  */
 import { EdgeError } from '../errors.ts';
 import { encodeJsonReceipt, MAX_RECEIPT, type Receipt } from './receipt.ts';
@@ -15,13 +17,14 @@ export const BUNDLE_FORMAT = 'sejong-edge/bundle@1';
 
 /** `key` is the log's verifier key; indexes from `from` up to `to`, which is not in it. */
 export type BundleHead = { key: string; from: number; to: number; device?: string };
-export type BundleEnd = { entries: number; pruned: number };
+export type BundleEnd = { entries: number; pruned: number; forgotten: number };
 
 const line = (value: object): string => `${JSON.stringify(value)}\n`;
 
 export const encodeHead = (head: BundleHead): string => line({ format: BUNDLE_FORMAT, ...head });
 export const encodeEntry = (receipt: Receipt): string => line(encodeJsonReceipt(receipt));
-export const encodeEnd = (end: BundleEnd): string => line({ end: true, ...end });
+export const encodeEnd = ({ forgotten, ...end }: BundleEnd): string =>
+  line({ end: true, ...end, ...(forgotten > 0 ? { forgotten } : {}) });
 
 const refuse = (why: string): never => {
   throw new EdgeError('BUNDLE_INVALID', why);
@@ -45,8 +48,10 @@ export function parseHead(text: string): BundleHead {
 /** The last line, or undefined where it is a receipt. @throws EdgeError BUNDLE_INVALID */
 export function parseEnd(text: string): BundleEnd | undefined {
   if (!text.startsWith('{"end":')) return undefined;
-  const { entries, pruned } = parse(text, 'the last line');
-  return isCount(entries) && isCount(pruned) ? { entries, pruned } : refuse('the last line has no counts');
+  const { entries, pruned, forgotten = 0 } = parse(text, 'the last line');
+  return isCount(entries) && isCount(pruned) && isCount(forgotten)
+    ? { entries, pruned, forgotten }
+    : refuse('the last line has no counts');
 }
 
 function parse(text: string, which: string): Record<string, unknown> {

@@ -16,6 +16,7 @@ import { verifyEd25519 } from '../wire/ed25519.ts';
 import { counterBytes, decodeEnvelope } from '../wire/envelope.ts';
 import type { Checkpoint, VerifierKey } from './checkpoint.ts';
 import { inclusionRoot, leafHash } from './merkle.ts';
+import { checkOpening, type Opening, SALT_BYTES } from './sealed.ts';
 
 const ALG = 1;
 const KID = 4;
@@ -29,6 +30,7 @@ const INCLUSION = -1;
 /** Private use, RFC 9052 section 11.1. */
 const TREE_SIZE = -65_537;
 const COUNTER = -65_538;
+const SEAL = -65_539;
 const MAX_PATH = 64;
 
 const refuse = (why: string): never => {
@@ -54,13 +56,23 @@ function protectedHeader({ name, id }: VerifierKey, size: number): Uint8Array {
 export const receiptToSign = (key: VerifierKey, { size, root }: Checkpoint): Uint8Array =>
   sigStructure(protectedHeader(key, size), root);
 
+/** How a sealed entry is made of its envelope: the salt, and the hash envelope. */
+export type Seal = { salt: Uint8Array; entry: Uint8Array };
+
 /**
  * A receipt as it goes to a device, which has its envelope.
- * @param claim `counter` is the entry's cti, 8 bytes: a device learns no index when it is acknowledged
+ * @param claim `counter` is the entry's cti, 8 bytes: a device learns no index when it is acknowledged. `seal` is there
+ *   where the entry is sealed: the device has only what it is over
  */
 export const encodeCoseReceipt = (
   key: VerifierKey,
-  claim: { index: number; size: number; path: readonly Uint8Array[]; counter?: Uint8Array | undefined },
+  claim: {
+    index: number;
+    size: number;
+    path: readonly Uint8Array[];
+    counter?: Uint8Array | undefined;
+    seal?: Seal | undefined;
+  },
   signature: Uint8Array,
 ): Uint8Array =>
   encodeOpenSign1({
@@ -68,6 +80,7 @@ export const encodeCoseReceipt = (
     unprotected: new Map<CborKey, CborValue>([
       [VDP, new Map([[INCLUSION, [encodeCbor([claim.size, claim.index, [...claim.path]])]]])],
       ...(claim.counter ? [[COUNTER, claim.counter] as const] : []),
+      ...(claim.seal ? [[SEAL, [claim.seal.salt, claim.seal.entry]] satisfies [number, CborValue]] : []),
     ]),
     payload: null,
     signature,
@@ -83,6 +96,8 @@ export type CoseReceipt = {
   index: number;
   entry: Uint8Array;
   path: Uint8Array[];
+  /** Where it is sealed, and the receipt was read together with the envelope. */
+  opening?: Opening;
   /** Checks the log's signature over the root that the path leads to. @throws EdgeError RECEIPT_INVALID */
   open: (key: VerifierKey) => Checkpoint;
 };
@@ -97,7 +112,7 @@ export function parseCoseReceipt(bytes: Uint8Array, entry?: Uint8Array): CoseRec
   const message = decodeOpenSign1(bytes);
   if (message.payload === null) {
     if (!entry) return refuse('it has no entry in it; give the envelope that it is for');
-    return parseReceiptOf(entry, message);
+    return message.unprotected.has(SEAL) ? parseSealedReceiptOf(entry, message) : parseReceiptOf(entry, message);
   }
   const receipts = sole(message.unprotected, RECEIPTS);
   if (!Array.isArray(receipts) || receipts.length !== 1 || !(receipts[0] instanceof Uint8Array))
@@ -110,10 +125,22 @@ export function parseCoseReceipt(bytes: Uint8Array, entry?: Uint8Array): CoseRec
   return parseReceiptOf(bare, receipt);
 }
 
-function parseReceiptOf(entry: Uint8Array, receipt: ReturnType<typeof decodeOpenSign1>): CoseReceipt {
+/** The entry is in the receipt, and is proven by the envelope: so nothing of it can be changed either. */
+function parseSealedReceiptOf(envelope: Uint8Array, receipt: ReturnType<typeof decodeOpenSign1>): CoseReceipt {
+  const seal = receipt.unprotected.get(SEAL);
+  const [salt, entry] = Array.isArray(seal) && seal.length === 2 ? seal : [];
+  if (!(salt instanceof Uint8Array) || salt.length !== SALT_BYTES || !(entry instanceof Uint8Array))
+    return refuse('the seal is not a salt and a hash envelope');
+  const opening = { salt, envelope };
+  checkOpening(entry, opening);
+  const unprotected = new Map([...receipt.unprotected].filter(([label]) => label !== SEAL));
+  return { ...parseReceiptOf(entry, { ...receipt, unprotected }, envelope), opening };
+}
+
+function parseReceiptOf(entry: Uint8Array, receipt: ReturnType<typeof decodeOpenSign1>, envelope = entry): CoseReceipt {
   const counter = receipt.unprotected.get(COUNTER);
-  // The hint is proven by the entry, so that nothing in a receipt can be changed.
-  if (counter !== undefined && !isCounterOf(entry, counter)) return refuse('it is for another counter');
+  // The hint is proven by the envelope, so that nothing in a receipt can be changed.
+  if (counter !== undefined && !isCounterOf(envelope, counter)) return refuse('it is for another counter');
   const proofs = sole(new Map([...receipt.unprotected].filter(([label]) => label !== COUNTER)), VDP);
   const list = proofs instanceof Map ? sole(proofs, INCLUSION) : undefined;
   if (!Array.isArray(list) || list.length !== 1 || !(list[0] instanceof Uint8Array))

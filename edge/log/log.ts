@@ -3,6 +3,7 @@
  * says. Appending is one transaction with whatever else the caller must make durable together with it.
  */
 import { EdgeError } from '../errors.ts';
+import { type Content, packContents } from '../store/contents.ts';
 import type { EntryBatch, SqlStatement, Store } from '../store/store.ts';
 import { equalBytes } from '../wire/bytes.ts';
 import {
@@ -12,7 +13,7 @@ import {
   signCheckpoint,
   type VerifierKey,
 } from './checkpoint.ts';
-import { encodeCoseReceipt, receiptToSign } from './cose-receipt.ts';
+import { encodeCoseReceipt, receiptToSign, type Seal } from './cose-receipt.ts';
 import type { Cosignature } from './cosignature.ts';
 import { consistencyPath, EMPTY_ROOT, inclusionPath, leafHash, type NodeReader, rootAt } from './merkle.ts';
 import { HASH_BYTES } from './sha256.ts';
@@ -20,7 +21,10 @@ import { type Edge, extend, hashesAtLevel, nodeFromTiles, TILE_WIDTH } from './t
 
 /** What is known of an entry besides its bytes; the store keeps it in columns. */
 export type NewEntry = {
+  /** The bytes in the log. */
   envelope: Uint8Array;
+  /** What they are over, where they are a hash envelope (sealed.ts). */
+  content?: Content;
   device: number;
   epoch: number;
   seq: number;
@@ -186,7 +190,14 @@ export class Log {
       envelopes.set(envelope, at);
       at += envelope.length;
     }
-    return { first, boot: this.#store.boot, envelopes, lengths, columns };
+    return {
+      first,
+      boot: this.#store.boot,
+      envelopes,
+      lengths,
+      columns,
+      contents: packContents(entries.map(({ content }) => content)),
+    };
   }
 
   /** The hashes of a tile, as many as there are now. */
@@ -259,14 +270,14 @@ export class Log {
   /**
    * The COSE receipt of an entry, with the signature that was made together with the checkpoint: the key signs nothing
    * here, so it never signs a root that no checkpoint has.
-   * @param counter of the entry, for whoever must find it among his own; see {@link encodeCoseReceipt}
+   * @param own of the entry, for whoever must find it among his own; see {@link encodeCoseReceipt}
    */
   coseReceipt(
     index: number,
     { size, receipt }: StoredCheckpoint & { receipt: Uint8Array },
-    counter?: Uint8Array,
+    own: { counter?: Uint8Array; seal?: Seal | undefined } = {},
   ): Uint8Array {
-    return encodeCoseReceipt(this.#verifier, { index, size, path: this.inclusion(index, size), counter }, receipt);
+    return encodeCoseReceipt(this.#verifier, { index, size, path: this.inclusion(index, size), ...own }, receipt);
   }
 
   /**

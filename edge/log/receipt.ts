@@ -3,6 +3,7 @@
  * A receipt carries the entry itself, so that it can be verified with nothing else but the log's key.
  */
 import { EdgeError } from '../errors.ts';
+import { type Opening, SALT_BYTES } from './sealed.ts';
 
 /** Where the checkpoint of a receipt stands on a chain; a hint, never trusted: the verifier asks the chain. */
 export type AnchorHint = { chainId: number; contract: string; transaction: string; block: number };
@@ -14,10 +15,14 @@ export type Receipt = {
   /** The signed note, verbatim. */
   checkpoint: string;
   anchor?: AnchorHint;
+  /** Of a sealed entry, in JSON alone, and only from who may read it. */
+  opening?: Opening;
 };
 
 export const JSON_FORMAT = 'sejong-edge/receipt@1';
+export const OPENING_FORMAT = 'sejong-edge/opening@1';
 const TLOG_PROOF = 'c2sp.org/tlog-proof@v1';
+const MEMBERS = ['format', 'index', 'entry', 'path', 'checkpoint', 'anchor', 'opening'];
 /** An envelope in base64, 64 hashes and a long note fit easily. */
 export const MAX_RECEIPT = 1024 * 1024;
 const MAX_PATH = 64;
@@ -44,7 +49,36 @@ export const encodeJsonReceipt = (r: Receipt) => ({
   path: r.path.map(base64),
   checkpoint: r.checkpoint,
   ...(r.anchor ? { anchor: r.anchor } : {}),
+  ...(r.opening ? { opening: encodeOpening(r.opening) } : {}),
 });
+
+const encodeOpening = ({ salt, envelope }: Opening) => ({ salt: base64(salt), envelope: base64(envelope) });
+
+/** An opening in a file of its own, which goes with a receipt in any format. */
+export const encodeJsonOpening = (index: number, opening: Opening) => ({
+  format: OPENING_FORMAT,
+  index,
+  ...encodeOpening(opening),
+});
+
+/** @throws EdgeError RECEIPT_INVALID */
+export function parseJsonOpening(text: string): Opening {
+  if (text.length > MAX_RECEIPT) return refuse(`longer than ${MAX_RECEIPT} characters`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return refuse(`an opening is JSON (${(error as Error).message})`);
+  }
+  if ((value as { format?: unknown } | null)?.format !== OPENING_FORMAT)
+    return refuse(`format is not ${OPENING_FORMAT}`);
+  return parseOpening(value);
+}
+
+function parseOpening(value: unknown): Opening {
+  const { salt, envelope } = (value ?? {}) as Record<string, unknown>;
+  return { salt: unbase64(salt, 'the salt', SALT_BYTES), envelope: unbase64(envelope, 'the envelope') };
+}
 
 /** C2SP tlog-proof@v1; `extra` is the entry. */
 export const encodeTlogProof = (r: Receipt): string =>
@@ -92,6 +126,8 @@ function parseJsonReceipt(text: string): Receipt {
   }
   if (typeof value !== 'object' || value === null || value.format !== JSON_FORMAT)
     return refuse(`format is not ${JSON_FORMAT}`);
+  const unknown = Object.keys(value).find((name) => !MEMBERS.includes(name));
+  if (unknown !== undefined) return refuse(`${JSON.stringify(unknown)} is none of its members`);
   if (!Array.isArray(value.path) || value.path.length > MAX_PATH)
     return refuse(`path is not an array of at most ${MAX_PATH} hashes`);
   if (typeof value.checkpoint !== 'string') return refuse('checkpoint is not text');
@@ -100,5 +136,6 @@ function parseJsonReceipt(text: string): Receipt {
     entry: unbase64(value.entry, 'the entry'),
     path: value.path.map((h, i) => unbase64(h, `hash ${i} of the path`, 32)),
     checkpoint: value.checkpoint,
+    ...(value.opening === undefined ? {} : { opening: parseOpening(value.opening) }),
   };
 }

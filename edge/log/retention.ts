@@ -57,8 +57,8 @@ const RUN_TILES = 32;
 const RUN_BYTES = 4 * 1024 * 1024;
 /** Entries of the gateway's own in one transaction: signing them takes the loop's time. */
 const MAX_GAP_ENTRIES = 512;
-/** Bytes that a gap entry costs with its rows: a range that holds no more is not worth thinning. */
-const GAP_COST = 600;
+/** Bytes that a gap entry costs with its rows and content: a range that holds no more is not worth thinning. */
+const GAP_COST = 900;
 /** How far one look goes for an entry whose time can be trusted. */
 const SYNC_SCAN = 4_096;
 
@@ -158,7 +158,10 @@ export class Retention {
     const safe = Math.min(this.#o.safeSize(), first + RUN_TILES * TILE_WIDTH);
     let end = first + Math.floor(Math.max(0, safe - first) / TILE_WIDTH) * TILE_WIDTH;
     const rows = this.#o.store.all<Row>(
-      `SELECT idx, device, epoch, seq, length(envelope) AS bytes FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx`,
+      `SELECT entries.idx, device, epoch, seq,
+         iif(length(envelope) > 0, length(envelope) + ifnull(length(box), 0), 0) AS bytes
+       FROM entries LEFT JOIN contents ON contents.idx = entries.idx
+       WHERE entries.idx >= ? AND entries.idx < ? ORDER BY entries.idx`,
       first,
       end,
     );

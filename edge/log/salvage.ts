@@ -4,17 +4,23 @@
  */
 import { EdgeError } from '../errors.ts';
 import { Aside } from '../store/aside.ts';
+import { CONTENT_COLUMNS, type ContentColumns, openBox } from '../store/contents.ts';
 import type { EntryRow } from '../store/entries.ts';
 import { equalBytes } from '../wire/bytes.ts';
+import { decodeHashEnvelope, isHashEnvelope } from '../wire/hash-envelope.ts';
 import { encodeVerifierKey, openCheckpoint, parseVerifierKey, type VerifierKey } from './checkpoint.ts';
 import { type StoredCheckpoint, tileKey } from './log.ts';
 import { inclusionPath, leafHash, rootAt, verifyInclusion } from './merkle.ts';
 import type { AnchorHint, Receipt } from './receipt.ts';
+import { isOpeningOf, type Opening, SALT_BYTES } from './sealed.ts';
 import { HASH_BYTES } from './sha256.ts';
 import { hashesAtLevel, nodeFromTiles, TILE_WIDTH, tileRoot } from './tile.ts';
 
 const ENTRIES = `SELECT idx, device, epoch, seq, received_ms AS receivedMs, mono_ms AS monoMs, boot,
-  clock_synced AS clockSynced, envelope FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?`;
+  clock_synced AS clockSynced, envelope AS entry FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?`;
+const CONTENT = `SELECT ${CONTENT_COLUMNS} FROM contents JOIN content_keys ON content_keys.id = contents.key WHERE idx = ?`;
+/** What the row of an entry itself says: what it is over, where it is sealed, lies elsewhere and may be readable or not. */
+export type SavedRow = Omit<EntryRow, 'envelope' | 'salt' | 'digest' | 'forgotten' | 'leaf'>;
 /** A path through a log of any length needs few of them; receipts are asked for in the order of the log. */
 const CACHED_TILES = 256;
 
@@ -130,10 +136,10 @@ export class SalvagedLog {
   #leaves(first: number, count: number): Uint8Array {
     const hashes = Buffer.alloc(count * HASH_BYTES);
     let next = first;
-    for (const { idx, envelope } of this.entries(first)) {
+    for (const { idx, entry } of this.entries(first)) {
       // The hash of a pruned entry is in its tile or nowhere.
-      if (idx !== next || next === first + count || envelope.length === 0) break;
-      hashes.set(leafHash(envelope), (next++ - first) * HASH_BYTES);
+      if (idx !== next || next === first + count || entry.length === 0) break;
+      hashes.set(leafHash(entry), (next++ - first) * HASH_BYTES);
     }
     if (next < first + count) throw new Unreadable(next);
     return new Uint8Array(hashes);
@@ -152,8 +158,25 @@ export class SalvagedLog {
   }
 
   /** Those that can be read, in their order, from index `from` on. */
-  entries(from: number): Generator<EntryRow> {
-    return this.#aside.rows<EntryRow>(ENTRIES, ({ idx }) => idx, from);
+  entries(from: number): Generator<SavedRow> {
+    return this.#aside.rows<SavedRow>(ENTRIES, ({ idx }) => idx, from);
+  }
+
+  /**
+   * The envelope as the device signed it, with the salt where the entry is sealed. Undefined where it was pruned or
+   * forgotten, or cannot be read.
+   */
+  open({ idx, entry }: SavedRow): { envelope: Uint8Array; opening?: Opening } | undefined {
+    if (entry.length === 0) return undefined;
+    if (!isHashEnvelope(entry)) return { envelope: new Uint8Array(entry) };
+    const row = this.#aside.get<ContentColumns>(CONTENT, idx);
+    const { envelope, salt } = row ? openBox(row) : {};
+    if (!envelope || !salt || envelope.length === 0 || salt.length !== SALT_BYTES) return undefined;
+    const opening = { salt: new Uint8Array(salt), envelope: new Uint8Array(envelope) };
+    // Bytes may have changed where SQLite notices nothing.
+    return isOpeningOf(decodeHashEnvelope(new Uint8Array(entry)), opening)
+      ? { envelope: opening.envelope, opening }
+      : undefined;
   }
 
   /** Whether {@link receipt} has an answer. */
@@ -177,17 +200,25 @@ export class SalvagedLog {
         'NOT_FOUND',
         `entry ${index}: ${checkpoint ? `${checkpoint.size} entries` : 'nothing'} can be proven from ${this.#aside.path}`,
       );
-    const [row] = this.#aside.all<EntryRow>(ENTRIES, index, 1);
+    const [row] = this.#aside.all<SavedRow>(ENTRIES, index, 1);
     if (row?.idx !== index) throw new EdgeError('NOT_FOUND', `entry ${index} cannot be read in ${this.#aside.path}`);
-    if (row.envelope.length === 0)
+    if (row.entry.length === 0)
       throw new EdgeError('NOT_FOUND', `entry ${index} was pruned before ${this.#aside.path} was set aside`);
     try {
       const { size, root, note } = checkpoint;
       const path = inclusionPath(index, size, this.#node(size));
       // Bytes may have changed where SQLite notices nothing: no receipt goes out that does not hold.
-      if (!verifyInclusion(leafHash(row.envelope), index, size, path, root)) throw new Unreadable(index);
+      if (!verifyInclusion(leafHash(row.entry), index, size, path, root)) throw new Unreadable(index);
       const anchor = this.#anchors.get(size);
-      return { index, entry: new Uint8Array(row.envelope), path, checkpoint: note, ...(anchor ? { anchor } : {}) };
+      const opening = this.open(row)?.opening;
+      return {
+        index,
+        entry: new Uint8Array(row.entry),
+        path,
+        checkpoint: note,
+        ...(anchor ? { anchor } : {}),
+        ...(opening ? { opening } : {}),
+      };
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       throw new EdgeError('NOT_FOUND', `entry ${index} cannot be proven from ${this.#aside.path}: ${error.message}`);

@@ -60,6 +60,14 @@ export class Quarantine {
     this.#heldBy.set(did, this.heldBy(did) + n);
   }
 
+  /** Rows of these were taken out. */
+  recount(dids: readonly string[]): void {
+    for (const did of dids) {
+      const n = this.#store.get<{ n: number }>('SELECT count(*) AS n FROM quarantine WHERE did = ?', did)?.n ?? 0;
+      this.added(did, n - this.heldBy(did));
+    }
+  }
+
   has(did: string, sha256: Uint8Array): boolean {
     return this.#store.get('SELECT 1 AS yes FROM quarantine WHERE did = ? AND sha256 = ?', did, sha256) !== undefined;
   }

@@ -241,6 +241,15 @@ CREATE TABLE successions (
 ) STRICT;
 `;
 
+const CONTENTS = `
+-- What sealed entries are over, in boxes (contents.ts). key is one of content_keys; digest is set where the entry was
+-- pruned, and was its payload. A forgotten one has an empty box, and no digest.
+CREATE TABLE contents (idx INTEGER PRIMARY KEY, key INTEGER NOT NULL, box BLOB NOT NULL, digest BLOB) STRICT;
+-- about is the device that contents speak about; secret is 32 zeros where it was forgotten.
+CREATE TABLE content_keys (id INTEGER PRIMARY KEY, about INTEGER NOT NULL, secret BLOB NOT NULL) STRICT;
+CREATE INDEX content_keys_about ON content_keys (about);
+`;
+
 export const MIGRATIONS: readonly string[] = [
   TABLES,
   RECEIPTS,
@@ -249,5 +258,6 @@ export const MIGRATIONS: readonly string[] = [
   WITNESSES,
   CHECKS,
   REGISTRY,
+  CONTENTS,
 ];
 export const SCHEMA_VERSION = MIGRATIONS.length;

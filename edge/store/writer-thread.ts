@@ -6,6 +6,7 @@ import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { faultPoint } from '../faults.ts';
+import { ContentWriter } from './contents.ts';
 import { MIGRATIONS } from './schema.ts';
 import type { EntryBatch, WriteJob, WriterReply, WriterRequest } from './writer.ts';
 
@@ -25,6 +26,10 @@ if (maxBytes > 0)
 // Where rows lie while prune.ts moves them together; in memory, so that a full disk cannot keep them from it.
 db.pragma('temp_store = MEMORY');
 db.exec('CREATE TEMP TABLE moving AS SELECT * FROM entries WHERE 0');
+db.exec('CREATE TEMP TABLE moving_contents AS SELECT * FROM contents WHERE 0');
+// Zeros over what is deleted, where that costs no page more: contents.ts relies on it for pages that SQLite reshapes.
+db.pragma('secure_delete = FAST');
+const contents = new ContentWriter(db);
 
 /** All steps that are missing, in one transaction: a power cut leaves the old format or the new one. */
 function migrate(from: number): void {
@@ -65,6 +70,7 @@ function insertEntries(batch: EntryBatch): void {
     );
     at = end;
   }
+  if (batch.contents) contents.insert(batch.first, batch.contents);
 }
 
 /** Statements first: where the file may not grow, what they take away makes room for the entry that speaks of it. */
@@ -79,6 +85,7 @@ let committed = false;
 /** BEGIN, run, COMMIT; anything thrown before the end of it rolls back. */
 function commit(jobs: readonly WriteJob[]): void {
   committed = false;
+  contents.begin();
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const job of jobs) run(job);
@@ -87,11 +94,18 @@ function commit(jobs: readonly WriteJob[]): void {
     db.exec('COMMIT');
     committed = true;
     for (const { name = 'write' } of jobs) faultPoint(`${name}.after`);
+    if (jobs.some(({ emptyLog }) => emptyLog)) emptyWal();
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
     if ((error as { code?: string }).code === 'SQLITE_FULL') giveBackWal();
     throw error;
   }
+}
+
+/** @throws Error while a reader still holds on to what was before */
+function emptyWal(): void {
+  const [row] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+  if (row?.busy !== 0) throw new Error('the write-ahead log is being read');
 }
 
 /**

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { EdgeError } from '../errors.ts';
+import type { ContentBatch } from './contents.ts';
 
 export type SqlValue = string | number | null | Uint8Array;
 export type SqlStatement = { sql: string; params: readonly SqlValue[] };
@@ -16,10 +17,16 @@ export type EntryBatch = {
   envelopes: Uint8Array<ArrayBuffer>;
   lengths: Uint32Array<ArrayBuffer>;
   columns: Float64Array<ArrayBuffer>;
+  /** Of those that are sealed. */
+  contents: ContentBatch | undefined;
 };
 
-/** `name` says what is written, for the fault points of faults.ts; without one it is `write`. */
-export type WriteJob = { name?: string; entries?: EntryBatch; statements: readonly SqlStatement[] };
+/**
+ * `name` says what is written, for the fault points of faults.ts; without one it is `write`. With `emptyLog` the
+ * write-ahead log is empty afterwards, so that what was overwritten is nowhere in the files; it fails, with all else
+ * written, while another process reads.
+ */
+export type WriteJob = { name?: string; entries?: EntryBatch; statements: readonly SqlStatement[]; emptyLog?: true };
 export type WriterRequest = { jobs: readonly WriteJob[] } | 'close';
 export type WriterReply = { problems: (string | null)[] };
 
@@ -81,7 +88,9 @@ export class Writer {
     this.#started = performance.now();
     const jobs = this.#underWay.map(({ job }) => job);
     const buffers = jobs.flatMap(({ entries: e }) =>
-      e ? [e.envelopes.buffer, e.lengths.buffer, e.columns.buffer] : [],
+      e
+        ? [e.envelopes.buffer, e.lengths.buffer, e.columns.buffer, ...(e.contents ? [e.contents.bytes.buffer] : [])]
+        : [],
     );
     this.#worker.postMessage({ jobs } satisfies WriterRequest, buffers);
   }

@@ -119,9 +119,24 @@ describe('a gap', () => {
       writeFileSync(path, (await gateway.api(`/entries/${index}/receipt`)).text);
       return path;
     };
-    const verify = async (...indexes: number[]) =>
+    const opening = async (index: number): Promise<string[]> => {
+      const path = join(folder, `${index}.opening.json`);
+      const { status, text } = await gateway.api(`/entries/${index}/opening`);
+      writeFileSync(path, text);
+      return status === 200 ? ['--opening', path] : []; // entry 0 is not sealed
+    };
+    const shut = async (...indexes: number[]) =>
       edge(['verify', '--gap', ...(await Promise.all(indexes.map(file))), '--key', log.verifierKey]);
+    const verify = async (...indexes: number[]) => {
+      const receipts = await Promise.all(indexes.map(file));
+      const openings = (await Promise.all(indexes.toReversed().map(opening))).flat();
+      return edge(['verify', '--gap', ...receipts, ...openings, '--key', log.verifierKey]);
+    };
     expect(first.index).toBe(7);
+    // Meters are sealed, and so is what the gateway says of them: without openings it shows nothing of them.
+    const { code, stdout } = await shut(2, 7, 3);
+    expect([code, stdout]).toEqual([1, expect.stringContaining('entry 2 is sealed: its opening is needed')]);
+    expect(stdout).not.toContain(a.did);
     // Entries 1 to 4 are a/0, a/1, a/6, a/7; 5 and 6 are b/1 and b/6; 8 is a 2/3, and 9 its gap.
     const holds = await verify(2, 7, 3);
     expect(holds.stdout).toContain(`no reading of ${a.did} has the 4 counters 1/2 to 1/5`);

@@ -36,7 +36,8 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /log/tile/{*}': 'open',
   'GET /entries': 'viewer',
   'GET /entries/{index}': 'viewer',
-  'GET /entries/{index}/receipt': 'viewer',
+  'GET /entries/{index}/opening': 'viewer',
+  'GET /entries/{index}/receipt': 'open',
   'GET /devices': 'viewer',
   'GET /devices/{did}': 'viewer',
   'POST /devices': 'operator',
@@ -45,6 +46,7 @@ const ROUTES: Record<string, Role | 'open'> = {
   'POST /devices/{did}/resume': 'operator',
   'POST /devices/{did}/revoke': 'operator',
   'POST /devices/{did}/replace': 'operator',
+  'POST /forget': 'operator',
   'GET /anchors': 'viewer',
   'GET /quarantine': 'viewer',
   'GET /events': 'viewer',
@@ -175,7 +177,7 @@ describe('HEAD', () => {
       const get = await ask(gateway, path, { headers: { authorization } });
       const head = await ask(gateway, path, { method: 'HEAD', headers: { authorization } });
       expect([head.status, head.text, head.headers.get('content-type')], route).toEqual([
-        200,
+        path.endsWith('/opening') ? 404 : 200, // entry 0 is not sealed
         '',
         get.headers.get('content-type'),
       ]);

@@ -65,7 +65,8 @@ describe('down/{did}/receipt', () => {
         const steps: Step[] = [];
         const envelope = own[i]?.envelope as Uint8Array;
         expect(await verifyReceipt(payload, key, undefined, (s) => steps.push(s), { entry: envelope })).toBeUndefined();
-        expect(steps).toHaveLength(5);
+        expect(steps.map(({ name }) => name)).toContain('seal');
+        expect(steps).toHaveLength(6);
         // It names the counter by which the device finds its envelope again.
         const counter = decodeOpenSign1(payload).unprotected.get(-65_538) as Uint8Array;
         expect(Buffer.from(counter).toString('hex')).toBe(`00000001${i.toString(16).padStart(8, '0')}`);

@@ -35,7 +35,7 @@ describe('retention by age', () => {
       expect((await again.api(path)).body, path).toMatchObject({ status: 410, code: 'ENTRY_PRUNED' });
     expect((await again.api('/log/tile/entries/001.p/9')).status).toBe(410);
     expect((await again.api('/log/tile/0/000')).status).toBe(200);
-    const page = (await again.api('/entries?after=0&limit=2')).body as { entries: Record<string, unknown>[] };
+    const page = (await again.api('/entries?after=0&limit=4')).body as { entries: Record<string, unknown>[] };
     expect(page.entries[1]).toEqual({
       index: 2,
       did: a.did,
@@ -46,10 +46,16 @@ describe('retention by age', () => {
       seq: 0,
       receivedMs: expect.any(Number),
       clock: 'synced',
+      sealed: true,
       records: [],
       pruned: true,
-      leafHash: Buffer.from(leafHash(envelopes[1] as Uint8Array)).toString('base64'),
+      leafHash: expect.stringMatching(/^[A-Za-z0-9+/]{43}=$/),
     });
+    expect(page.entries[3]).toMatchObject({
+      kind: 'sensor',
+      leafHash: Buffer.from(leafHash(envelopes[3] as Uint8Array)).toString('base64'),
+    });
+    expect(page.entries[3]).not.toHaveProperty('sealed');
     const events = await fetch(
       `${again.info.http}/events?from=entry:1,checkpoint:1,anchor:1,quarantine:1&kinds=entry`,
       {

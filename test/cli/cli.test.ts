@@ -259,6 +259,8 @@ describe('an enrolled device, a token and a receipt from the command line', () =
     writeFileSync(proof, await get('/entries/3/receipt?format=tlog-proof'));
     writeFileSync(cose, await get('/entries/3/receipt?format=cose'));
     writeFileSync(key, await get('/log/key'));
+    const opening = join(folder, 'opening.json');
+    writeFileSync(opening, await get('/entries/3/opening'));
     await gateway.stop();
 
     // A receipt alone, as devices get it, and the envelope that it is for.
@@ -267,15 +269,25 @@ describe('an enrolled device, a token and a receipt from the command line', () =
     writeFileSync(alone, (whole.unprotected.get(394) as Uint8Array[])[0] as Uint8Array);
     writeFileSync(envelope, encodeOpenSign1({ ...whole, unprotected: new Map() }));
     for (const args of [[receipt], [proof], [cose], [alone, '--entry', envelope]]) {
-      const { code, stdout } = await edge(['verify', ...args, '--key', key]);
-      expect(code, stdout).toBe(0);
-      expect(stdout.match(/^ok {4}(.{21})/gm)?.map((l) => l.slice(6).trim())).toEqual([
-        'receipt format',
-        'canonical bytes',
-        'device signature',
-        'checkpoint signature',
-        'inclusion',
-      ]);
+      // A meter's reading is sealed: the receipt alone proves that, with its opening what the meter signed.
+      for (const [more, steps] of [
+        [[], ['seal']],
+        [
+          ['--opening', opening],
+          ['seal', 'device signature'],
+        ],
+      ] as const) {
+        const { code, stdout } = await edge(['verify', ...args, ...more, '--key', key]);
+        expect(code, stdout).toBe(0);
+        expect(stdout.match(/^ok {4}(.{21})/gm)?.map((l) => l.slice(6).trim())).toEqual([
+          'receipt format',
+          'canonical bytes',
+          ...steps,
+          'checkpoint signature',
+          'inclusion',
+        ]);
+        expect(stdout.includes(device.did)).toBe(more.length > 0);
+      }
     }
     expect(
       (await edge(['verify', '-', '--key', readFileSync(key, 'utf8').trim()], { input: readFileSync(receipt, 'utf8') }))
@@ -297,7 +309,9 @@ describe('an enrolled device, a token and a receipt from the command line', () =
     for (const [step, change, vkey] of [
       ['receipt format', { format: 'x' }, key],
       ['canonical bytes', { entry: torn.toString('base64') }, key],
-      ['device signature', { entry: forged.toString('base64') }, key],
+      ['seal', { entry: forged.toString('base64') }, key],
+      ['canonical bytes', { opening: { salt: Buffer.alloc(32).toString('base64'), envelope: good.entry } }, key],
+      ['receipt format', { opening: { salt: '', envelope: good.entry } }, key],
       ['checkpoint signature', { checkpoint: good.checkpoint.replace(/\n(\d+)\n/, '\n9\n') }, key],
       ['checkpoint signature', {}, otherKey],
       ['inclusion', { index: good.index + 1 }, key],

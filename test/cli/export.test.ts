@@ -67,7 +67,14 @@ describe('a bundle', () => {
     expect((await edge(['export', '--data', gateway.config.dataFolder, '--out', out])).code).toBe(0);
     await gateway.finish();
     const text = readFileSync(out, 'utf8');
-    expect(await check(text, key)).toEqual({ entries: 6, pruned: 0, checkpoints: 1, failed: undefined });
+    expect(await check(text, key)).toEqual({
+      entries: 6,
+      sealed: 5,
+      forgotten: 0,
+      pruned: 0,
+      checkpoints: 1,
+      failed: undefined,
+    });
     await fc.assert(
       fc.asyncProperty(fc.nat(text.length - 1), fc.integer({ min: 0x20, max: 0x7e }), async (at, code) => {
         const changed = text.slice(0, at) + String.fromCharCode(code) + text.slice(at + 1);
@@ -83,9 +90,14 @@ describe('a bundle', () => {
       bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
       return JSON.stringify({ ...receipt, [name]: bytes.toString('base64') });
     };
+    const withoutOpening = JSON.stringify({ ...JSON.parse(lines[3] as string), opening: undefined });
+    const opening4 = /"opening":\{.*?\}/.exec(lines[4] as string)?.[0] as string;
     const joined = (some: string[]): string => `${some.join('\n')}\n`;
     for (const [bad, step] of [
-      [joined(lines.with(3, flipped('entry'))), 'device signature'],
+      [joined(lines.with(3, flipped('entry'))), 'seal'],
+      [joined(lines.with(3, withoutOpening)), 'bundle end'],
+      [joined(lines.with(3, (lines[3] as string).replace('"salt":"', '"salt":"AAAA'))), 'receipt format'],
+      [joined(lines.with(3, (lines[3] as string).replace(/"opening":\{.*?\}/, opening4))), 'canonical bytes'],
       [joined(lines.with(3, (lines[3] as string).replace('"index":2', '"index":3'))), 'inclusion'],
       [joined(lines.toSpliced(3, 1)), 'bundle end'],
       [joined(lines.toSpliced(3, 0, lines[3] as string)), 'receipt format'],
@@ -99,7 +111,7 @@ describe('a bundle', () => {
     writeFileSync(out, joined(lines.with(3, flipped('entry'))));
     const { code, stdout } = await edge(['verify', out, '--key', key]);
     expect(code).toBe(1);
-    expect(stdout).toMatch(/FAIL {2}device signature +entry 2: SIGNATURE_INVALID/);
+    expect(stdout).toMatch(/FAIL {2}seal +entry 2: SIGNATURE_INVALID/);
   });
 
   it('comes out as the same lines however it is cut into pieces, and no line fills the memory', async () => {

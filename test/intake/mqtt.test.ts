@@ -7,6 +7,7 @@ import type { MqttClient } from 'mqtt';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { encodeCbor } from '../../edge/wire/cbor.ts';
 import { connectMqtt, startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
+import { openedEnvelopes } from '../support/sealed-truth.ts';
 import { until } from '../support/temp.ts';
 import { connectPacket, DISCONNECT, publishPacket, RawMqtt, string, subscribePacket, uint16 } from './raw-mqtt.ts';
 
@@ -20,9 +21,6 @@ function otherConnection(gateway: TestGateway, options: Database.Options = { rea
   });
   return db;
 }
-
-const envelopes = (db: Database.Database): Buffer[] =>
-  db.prepare<[], Buffer>('SELECT envelope FROM entries ORDER BY idx').pluck().all();
 
 const metric = async (gateway: TestGateway, line: string): Promise<number | undefined> => {
   const { text } = await gateway.api('/metrics', { token: null });
@@ -60,10 +58,10 @@ describe('the promise of a PUBACK', () => {
     const envelope = device.envelope();
 
     await device.publish(client, envelope);
-    expect(envelopes(db)[1]).toEqual(Buffer.from(envelope));
+    expect(openedEnvelopes(db)[1]).toEqual(Buffer.from(envelope));
     await device.publish(client, envelope);
     await device.publish(client, device.envelope());
-    expect(envelopes(db)).toHaveLength(3);
+    expect(openedEnvelopes(db)).toHaveLength(3);
 
     const { body } = await gateway.api(`/devices/${device.did}`);
     expect(body).toMatchObject({ counter: { epoch: 1, seq: 1, entries: 2, lastIndex: 2 }, quarantined: 0 });
@@ -90,7 +88,7 @@ describe('the promise of a PUBACK', () => {
     });
     await gateway.api('/health', { token: null });
     expect(answered).toBe(false);
-    expect(envelopes(lock)).toHaveLength(1);
+    expect(openedEnvelopes(lock)).toHaveLength(1);
     lock.exec('COMMIT');
     expect(await answer).toEqual({ first: 0x40, body: Buffer.from(uint16(7)) });
     expect((await gateway.finish()).byHash.has(sha256(envelope))).toBe(true);
@@ -107,7 +105,7 @@ describe('the promise of a PUBACK', () => {
     first.send(publishPacket(`up/${device.did}/cose`, envelope));
     expect((await first.rest()).length).toBe(0);
     expect(await metric(gateway, 'store_failures_total')).toBe(1);
-    expect(envelopes(db)).toHaveLength(1);
+    expect(openedEnvelopes(db)).toHaveLength(1);
 
     db.exec('DROP TRIGGER full');
     const second = await RawMqtt.login(gateway, login);
@@ -206,7 +204,7 @@ describe('QoS', () => {
     const envelope = device.envelope();
     raw.send(publishPacket(`up/${device.did}/cose`, envelope, { qos: 2, id: 9 }));
     expect(await raw.packet()).toEqual({ first: 0x50, body: Buffer.of(0, 9) });
-    expect(envelopes(db)[1]).toEqual(Buffer.from(envelope));
+    expect(openedEnvelopes(db)[1]).toEqual(Buffer.from(envelope));
     raw.send(publishPacket(`up/${device.did}/cose`, envelope, { qos: 2, id: 9, dup: true }));
     expect(await raw.packet()).toEqual({ first: 0x50, body: Buffer.of(0, 9) });
     raw.send(Buffer.of(0x62, 2, 0, 9));

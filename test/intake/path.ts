@@ -6,7 +6,8 @@ import { Caps } from '../../edge/caps.ts';
 import { Accept, type AcceptOptions, type Outcome } from '../../edge/intake/accept.ts';
 import { startClock } from '../../edge/intake/clock.ts';
 import { Custodian } from '../../edge/intake/custody.ts';
-import { GATEWAY_KIND } from '../../edge/intake/profiles.ts';
+import { GATEWAY_KIND, SEALED_KINDS } from '../../edge/intake/profiles.ts';
+import { Sealing } from '../../edge/intake/sealing.ts';
 import { endings } from '../../edge/intake/standing.ts';
 import { Log } from '../../edge/log/log.ts';
 import { type Custody, type Device, Devices } from '../../edge/store/devices.ts';
@@ -99,6 +100,12 @@ export class Path {
         boot: store.boot,
         sign: gateway.sign,
       },
+      sealing: new Sealing({
+        did: gateway.did,
+        privateKey: gateway.privateKey,
+        kinds: SEALED_KINDS,
+        devices: this.devices,
+      }),
       disk: { room: Number.POSITIVE_INFINITY, give: () => undefined },
       alarm: () => undefined,
       onDiskFull: () => undefined,

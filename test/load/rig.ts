@@ -11,9 +11,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import Database from 'better-sqlite3';
 import { localToken } from '../../edge/commands/local.ts';
 import { loadConfig } from '../../edge/config.ts';
+import { Entries } from '../../edge/store/entries.ts';
+import { Store } from '../../edge/store/store.ts';
 import { keyPair } from '../../edge/tokens.ts';
 import { didFromPublicKey } from '../../edge/wire/did.ts';
 import { publicKeyOf } from '../../edge/wire/ed25519.ts';
@@ -126,11 +127,12 @@ export class LoadGateway {
   /** Stops it; answers how many of these are not in the log, and removes all. */
   async finish(acked: ReadonlySet<string>): Promise<number> {
     await this.kill('SIGTERM');
-    const db = new Database(join(this.folder, 'data', 'edge.db'), { readonly: true });
+    const store = Store.read(join(this.folder, 'data', 'edge.db'));
+    const entries = new Entries(store);
     const held = new Set<string>();
-    for (const { envelope } of db.prepare<[], { envelope: Uint8Array }>('SELECT envelope FROM entries').iterate())
-      held.add(sha256(envelope));
-    db.close();
+    for (let page = entries.page(0, 1000); page.length > 0; page = entries.page((page.at(-1)?.idx ?? 0) + 1, 1000))
+      for (const { envelope } of page) held.add(sha256(envelope));
+    await store.close();
     rmSync(this.folder, { recursive: true, force: true });
     return [...acked].filter((hash) => !held.has(hash)).length;
   }

@@ -54,8 +54,8 @@ function pagesOf(table: string): number[] {
 /** Nothing that it gives is other than it was, and each receipt holds, by a reader of its own. */
 function isTrue(log: ReturnType<typeof salvaged>): { read: number[]; proven: number[] } {
   const read: number[] = [];
-  for (const { idx, envelope } of log.entries(0)) {
-    expect(Buffer.from(envelope).equals(smallEntry(idx)), `entry ${idx}`).toBe(true);
+  for (const { idx, entry } of log.entries(0)) {
+    expect(Buffer.from(entry).equals(smallEntry(idx)), `entry ${idx}`).toBe(true);
     read.push(idx);
   }
   expect(read).toEqual([...new Set(read)].sort((a, b) => a - b));
@@ -106,6 +106,7 @@ describe('a database that was set aside', () => {
       salvaged((path) => {
         const db = new Database(path);
         db.exec('CREATE TEMP TABLE moving AS SELECT * FROM entries WHERE 0');
+        db.exec('CREATE TEMP TABLE moving_contents AS SELECT * FROM contents WHERE 0');
         for (const { sql, params } of pruneEntries(0, 512, [...gone])) db.prepare(sql).run(...params);
         db.exec(harm);
         db.close();

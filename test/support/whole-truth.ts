@@ -14,6 +14,7 @@ import { publicKeyFromDid } from '../../edge/wire/did.ts';
 import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { decodeEnvelope, type Envelope } from '../../edge/wire/envelope.ts';
 import { verifyP256 } from '../../edge/wire/p256.ts';
+import { SealedTruth, saltedHash } from './sealed-truth.ts';
 
 const sha256 = (...parts: Uint8Array[]): Buffer => {
   const hash = createHash('sha256');
@@ -66,8 +67,12 @@ function receiptMessage({ name, id }: { name: string; id: number }, size: number
 
 export type WholeTruth = {
   entries: number;
-  /** SHA-256 in hex of each envelope in the log, to the index that it has. */
+  /** SHA-256 in hex of each envelope in the log, as it was signed by whom it is of, to the index that it has. */
   byHash: Map<string, number>;
+  /** Of them, those that stand in the log as a hash envelope. */
+  sealed: number;
+  /** Indexes of entries that are sealed, and of which nothing else is left. */
+  forgotten: Set<number>;
   /** Leaf hash in hex of each entry whose payload was pruned, to its index. */
   pruned: Map<string, number>;
   /** What the gateway's own entries say of counters, in the order of the log. */
@@ -75,6 +80,8 @@ export type WholeTruth = {
   quarantined: Map<string, number>;
   /** Entries of devices that were over when they came. */
   late: number;
+  /** Whether this envelope became an entry, whatever is left of it. */
+  holds: (envelope: Uint8Array) => boolean;
 };
 
 export type GapTruth = { did: string; epoch: number; first: number; last: number; reason: string; index: number };
@@ -147,6 +154,10 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
     const pruned = new Map<string, number>();
     const gone = new Set<string>();
     const gaps: GapTruth[] = [];
+    const sealedTruth = new SealedTruth(db, meta.get('did') as string);
+    const prunedContents = new Map<string, { salt: Uint8Array; digest: Buffer }>();
+    const forgotten = new Set<number>();
+    let sealed = 0;
     const minimumIndex = Number(meta.get('minimum-index') ?? 0);
     let next = 0;
     let verifierKey: ReturnType<typeof parseVerifierKey> | undefined;
@@ -157,17 +168,24 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       const device = devices.get(row.device);
       const isPruned = row.envelope.length === 0;
       const leaf = isPruned ? leafFromTile(db, row.idx) : leafOf(row.envelope);
-      if (isPruned) {
+      const seal = sealedTruth.read(row.idx, row.envelope);
+      if (seal.kind === 'pruned') prunedContents.set(`${device?.did}/${row.epoch}/${row.seq}`, seal);
+      if (seal.kind === 'forgotten') forgotten.add(row.idx);
+      if (seal.kind === 'held') sealed++;
+      if (seal.kind === 'forgotten' && !isPruned) {
+        expect(row.idx, 'the genesis entry is in the open').toBeGreaterThan(0);
+      } else if (isPruned) {
         expect(row.idx, 'pruned at or above the minimum index').toBeLessThan(minimumIndex);
         expect(device?.did, "the gateway's own entries stay").not.toBe(meta.get('did'));
         pruned.set(leaf.toString('hex'), row.idx);
         gone.add(`${device?.did}/${row.epoch}/${row.seq}`);
       } else {
-        const e = decodeEnvelope(new Uint8Array(row.envelope));
+        const bytes = seal.kind === 'held' ? seal.envelope : new Uint8Array(row.envelope);
+        const e = decodeEnvelope(bytes);
         expect(e).toMatchObject({ iss: device?.did, sub: device?.sub, epoch: row.epoch, seq: row.seq });
         if (row.idx % verifyOneIn === 0 && !isSignedByIssuer(e))
           throw new Error(`entry ${row.idx} is not signed by ${e.iss}`);
-        const hash = sha256(row.envelope).toString('hex');
+        const hash = sha256(bytes).toString('hex');
         expect(byHash.has(hash), `entry ${row.idx} is there twice`).toBe(false);
         byHash.set(hash, row.idx);
         const gap = e.iss === meta.get('did') ? gapOf(e.records, row.idx) : undefined;
@@ -226,14 +244,20 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       else expect([row.epoch, row.seq]).toEqual(here);
       expect(row.entries).toBe(counts.get(row.device) ?? 0);
     }
-    checkGaps(db, devices, counters, gone, gaps);
+    checkGaps(db, devices, counters, gone, gaps, forgotten);
     const quarantined = new Map<string, number>();
     for (const { code, n } of db
       .prepare<[], { code: string; n: number }>('SELECT code, count(*) AS n FROM quarantine GROUP BY code')
       .all())
       quarantined.set(code, n);
     const late = checkLate(db);
-    return { entries: next, byHash, pruned, gaps, quarantined, late };
+    const holds = (envelope: Uint8Array): boolean => {
+      if (byHash.has(sha256(envelope).toString('hex')) || pruned.has(leafOf(envelope).toString('hex'))) return true;
+      const { iss, epoch, seq } = decodeEnvelope(envelope);
+      const left = prunedContents.get(`${iss}/${epoch}/${seq}`);
+      return left !== undefined && saltedHash(left.salt, envelope).equals(left.digest);
+    };
+    return { entries: next, byHash, sealed, forgotten, pruned, gaps, quarantined, late, holds };
   } finally {
     db.close();
   }
@@ -268,6 +292,7 @@ function checkGaps(
   counters: Set<string>,
   gone: Set<string>,
   gaps: readonly GapTruth[],
+  forgotten: ReadonlySet<number>,
 ): void {
   const ids = new Map([...devices.values()].map(({ id, did }) => [did, id]));
   const lost = new Map<number, GapTruth[]>();
@@ -290,7 +315,8 @@ function checkGaps(
     .prepare<[], { device: number; epoch: number; first: number; last: number; reason: string; idx: number }>(
       'SELECT device, epoch, first, last, reason, idx FROM gaps ORDER BY idx',
     )
-    .all();
+    .all()
+    .filter(({ idx }) => !forgotten.has(idx));
   expect(rows.map(({ device, idx, ...r }) => ({ ...r, did: devices.get(device)?.did, index: idx }))).toEqual(gaps);
 }
 

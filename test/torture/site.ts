@@ -22,6 +22,7 @@ import { TestChain } from '../support/anvil.ts';
 import { type Running, start } from '../support/cli.ts';
 import { onTestFinished } from '../support/ends.ts';
 import { TestDevice } from '../support/gateway.ts';
+import { SealedTruth } from '../support/sealed-truth.ts';
 import { tempFolder } from '../support/temp.ts';
 import { checkAnchors, PlainTree, wholeTruth } from '../support/whole-truth.ts';
 
@@ -259,15 +260,16 @@ export class Site {
     if (!db) return;
     try {
       if (db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0) return;
-      const entry = db
-        .prepare(
-          `SELECT envelope FROM entries WHERE device = (SELECT id FROM devices WHERE did = ?) AND epoch = ? AND seq = ?`,
-        )
-        .pluck();
+      const entry = db.prepare(
+        `SELECT idx, envelope FROM entries
+           WHERE device = (SELECT id FROM devices WHERE did = ?) AND epoch = ? AND seq = ?`,
+      );
+      const truth = new SealedTruth(db, db.prepare("SELECT value FROM meta WHERE key = 'did'").pluck().get() as string);
       for (const line of whole.toString().split('\n').slice(0, -1)) {
         const [did, epoch, seq, hash] = line.split(' ') as [string, string, string, string];
-        const held = entry.get(did, Number(epoch), Number(seq)) as Uint8Array | undefined;
-        if (held === undefined || sha256(held) !== hash) this.lost++;
+        const held = entry.get(did, Number(epoch), Number(seq)) as { idx: number; envelope: Uint8Array } | undefined;
+        const seal = held && truth.read(held.idx, held.envelope);
+        if (!held || sha256(seal?.kind === 'held' ? seal.envelope : held.envelope) !== hash) this.lost++;
         this.acked++;
       }
       this.#ackedBytes += whole.length;

@@ -1,0 +1,79 @@
+/** Destroying what is known of a device: the key of its contents first, what lay under that key after. */
+import { isForgotten, PRUNED_BOX } from './contents.ts';
+import { type SqlStatement, type Store, setMeta } from './store.ts';
+
+/** The next entry to look at, while there may be boxes left that nobody can open any more. */
+const FORGETTING = 'forgetting';
+/** Entries looked through at once: some milliseconds. */
+const WINDOW = 10_000;
+
+const LIST = '(SELECT value FROM json_each(?))';
+
+/** What there is to destroy. `keys` counts keys of contents, of which a device mostly has one or none. */
+export function knownOf(store: Store, devices: readonly number[], dids: readonly string[]) {
+  const keys = store
+    .all<{ secret: Uint8Array }>(`SELECT secret FROM content_keys WHERE about IN ${LIST}`, JSON.stringify(devices))
+    .filter(({ secret }) => !isForgotten(secret)).length;
+  const quarantined =
+    store.get<{ n: number }>(`SELECT count(*) AS n FROM quarantine WHERE did IN ${LIST}`, JSON.stringify(dids))?.n ?? 0;
+  return { keys, quarantined };
+}
+
+/**
+ * For one transaction, after which nothing can be read any more. Each is overwritten in place, by as many bytes, before
+ * anything moves: see contents.ts.
+ */
+export const destroy = (devices: readonly number[], dids: readonly string[]): SqlStatement[] => [
+  {
+    sql: `UPDATE content_keys SET secret = zeroblob(length(secret)) WHERE about IN ${LIST}`,
+    params: [JSON.stringify(devices)],
+  },
+  {
+    sql: `UPDATE quarantine SET bytes = zeroblob(length(bytes)), detail = substr(hex(zeroblob(length(detail))), 1, length(detail))
+      WHERE did IN ${LIST}`,
+    params: [JSON.stringify(dids)],
+  },
+  { sql: `DELETE FROM quarantine WHERE did IN ${LIST}`, params: [JSON.stringify(dids)] },
+  setMeta(FORGETTING, '0'),
+];
+
+export const isForgetting = (store: Store): boolean => store.meta(FORGETTING) !== undefined;
+
+/**
+ * One step of tidying up: empties boxes without a key, from where the last step ended.
+ * @returns how many envelopes they held, and whether that was the end
+ */
+export async function emptyBoxes(store: Store, size: number): Promise<{ emptied: number; done: boolean }> {
+  const from = Number(store.meta(FORGETTING) ?? size);
+  const rows = store.all<{ idx: number; bytes: number }>(
+    `SELECT idx, length(box) AS bytes FROM contents JOIN content_keys ON content_keys.id = contents.key
+     WHERE idx >= ? AND idx < ? AND secret = zeroblob(length(secret)) AND (length(box) > 0 OR digest IS NOT NULL)`,
+    from,
+    from + WINDOW,
+  );
+  const next = from + WINDOW;
+  await store.write({
+    name: 'forget',
+    statements: [
+      ...(rows.length === 0
+        ? []
+        : [
+            {
+              sql: `UPDATE contents SET box = x'', digest = NULL WHERE idx IN ${LIST}`,
+              params: [JSON.stringify(rows.map(({ idx }) => idx))],
+            },
+          ]),
+      setMeta(FORGETTING, String(next)),
+    ],
+  });
+  return { emptied: rows.filter(({ bytes }) => bytes > PRUNED_BOX).length, done: next >= size };
+}
+
+/** What was overwritten leaves the write-ahead log. @throws EdgeError STORE_UNAVAILABLE while another process reads */
+export async function leaveNoTrace(store: Store): Promise<void> {
+  await store.write({ name: 'forget', statements: [], emptyLog: true });
+  await store.write({
+    name: 'forget',
+    statements: [{ sql: 'DELETE FROM meta WHERE key = ?', params: [FORGETTING] }],
+  });
+}
