@@ -50,6 +50,8 @@ export type Forgotten = {
   quarantined: number;
   /** Rows of other tables. */
   others: number;
+  /** There are entries of it in the open log, where nothing can be destroyed. */
+  open: boolean;
   /** False while another process reads the database: the last traces go when it has ended. */
   complete: boolean;
   /** Files beside the database that may still hold it. */
@@ -93,7 +95,7 @@ export class Forgetting {
     const [ids, dids] = [devices.map(({ id }) => id), devices.map(({ did }) => did)];
     const others = this.#o.others.reduce((sum, other) => sum + other.known(subject), 0);
     if (devices.length === 0 && others === 0) throw new EdgeError('SUBJECT_UNKNOWN', subject);
-    const { keys, quarantined } = knownOf(store, ids, dids);
+    const { keys, quarantined, open } = knownOf(store, ids, dids);
     const salt = randomBytes(32);
     let tombstone: number | null = null;
     if (keys + quarantined + others > 0)
@@ -114,6 +116,7 @@ export class Forgetting {
       entries: complete ? await tidied : 0,
       quarantined,
       others,
+      open,
       complete,
       asides: asides().map((path) => basename(path)),
     };

@@ -45,6 +45,7 @@ export type ApiParts = {
     entries: number;
     quarantined: number;
     others: number;
+    open: boolean;
     complete: boolean;
     asides: string[];
   }>;

@@ -10,6 +10,7 @@ type Answer = {
   entries: number;
   quarantined: number;
   others: number;
+  open: boolean;
   complete: boolean;
   asides: string[];
 };
@@ -65,13 +66,14 @@ Not destroyed: what was public, bundles that were exported, backups, databases t
         : new EdgeError('INTERNAL', `${url} answered ${answer.status}`);
     if (values.json) console.log(JSON.stringify(result));
     else {
-      const { tombstone, salt, entries, quarantined, others, complete, asides } = result;
+      const { tombstone, salt, entries, quarantined, others, open, complete, asides } = result;
       console.log(
         tombstone === null
           ? 'forgotten nothing was left of it'
           : `forgotten ${entries} entries, ${quarantined} envelopes in quarantine, ${others} other rows`,
       );
       if (tombstone !== null) console.log(`tombstone entry ${tombstone}\nsalt      ${salt}`);
+      if (open) console.log('open      some of its entries are not sealed, and stay in the log');
       if (!complete) console.log('traces    another process reads the database; they go when it has ended');
       for (const file of asides) console.log(`aside     ${file} may still hold it: destroy it when nobody needs it`);
     }

@@ -22,6 +22,9 @@ export type SealingOptions = {
 /** The two fields of a new entry that say what is in the open and what is not. */
 export type SealedBytes = Required<Pick<NewEntry, 'envelope' | 'content'>>;
 
+/** DIDs, and URNs by the characters of RFC 8141 that no list or JSON puts around them. */
+const NAMES = /did:key:z[1-9A-HJ-NP-Za-km-z]+|urn:[\w:.~!$&'()*+;=@/%?#-]+/g;
+
 export class Sealing {
   readonly #o: SealingOptions;
   readonly #kinds: ReadonlySet<string>;
@@ -35,13 +38,14 @@ export class Sealing {
 
   /**
    * The number of the device that an entry must be sealed for; undefined where it is public. Of what the gateway says
-   * itself it is the first one named in it that is sealed. A DID that nobody knows is a sealed one's, to be safe.
+   * itself it is the first one named in it, by DID or URN, that is sealed. Who is named and not known is taken for one.
    */
   about(device: Device, records: readonly SenmlRecord[]): number | undefined {
     if (device.kind !== GATEWAY_KIND) return this.#kinds.has(device.kind) ? device.id : undefined;
     for (const { n, vs = '' } of records)
-      for (const did of `${n} ${vs}`.match(/did:key:z[1-9A-HJ-NP-Za-km-z]+/g) ?? []) {
-        const named = this.#o.devices.get(did);
+      for (const name of `${n} ${vs}`.match(NAMES) ?? []) {
+        const { devices } = this.#o;
+        const named = devices.get(name) ?? devices.list().find(({ sub }) => sub === name);
         if (!named || this.#kinds.has(named.kind)) return named?.id ?? device.id;
       }
     return undefined;

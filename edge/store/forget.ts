@@ -9,14 +9,25 @@ const WINDOW = 10_000;
 
 const LIST = '(SELECT value FROM json_each(?))';
 
-/** What there is to destroy. `keys` counts keys of contents, of which a device mostly has one or none. */
+/**
+ * What there is to destroy. `keys` counts keys of contents, of which a device mostly has one or none; `open`: there are
+ * entries of it that are not sealed.
+ */
 export function knownOf(store: Store, devices: readonly number[], dids: readonly string[]) {
   const keys = store
     .all<{ secret: Uint8Array }>(`SELECT secret FROM content_keys WHERE about IN ${LIST}`, JSON.stringify(devices))
     .filter(({ secret }) => !isForgotten(secret)).length;
   const quarantined =
     store.get<{ n: number }>(`SELECT count(*) AS n FROM quarantine WHERE did IN ${LIST}`, JSON.stringify(dids))?.n ?? 0;
-  return { keys, quarantined };
+  const open = devices.some(
+    (device) =>
+      store.get(
+        `SELECT 1 FROM entries LEFT JOIN contents ON contents.idx = entries.idx
+         WHERE device = ? AND contents.idx IS NULL LIMIT 1`,
+        device,
+      ) !== undefined,
+  );
+  return { keys, quarantined, open };
 }
 
 /**

@@ -113,7 +113,15 @@ describe('forget', () => {
     expect(secrets.some(({ signature, salt }) => has(before, signature) || has(before, salt))).toBe(false);
 
     const answer = await forget(gateway, car.sub);
-    expect(answer).toMatchObject({ entries: 42, quarantined: 1, complete: true, asides: [], devices: 1, others: 0 });
+    expect(answer).toMatchObject({
+      entries: 42,
+      quarantined: 1,
+      complete: true,
+      asides: [],
+      devices: 1,
+      others: 0,
+      open: false,
+    });
     const check = (): void => {
       const files = allFiles(gateway.config.dataFolder);
       for (const s of secrets) for (const bytes of Object.values(s)) expect(has(files, bytes)).toBe(false);
@@ -193,6 +201,15 @@ describe('forget', () => {
         status,
         code,
       });
+    await gateway.finish();
+  });
+
+  it('says where it can destroy nothing: what is not sealed stays', async () => {
+    const gateway = await startTestGateway();
+    const sensor = await new TestDevice('sensor', 'sensor').enrol(gateway);
+    await offer(gateway, sensor);
+    expect(await forget(gateway, sensor.did)).toMatchObject({ open: true, entries: 0, tombstone: null });
+    expect((await gateway.api('/entries/1')).status).toBe(200);
     await gateway.finish();
   });
 

@@ -72,7 +72,7 @@ async function measure(folder: BenchFolder, entries: number): Promise<Figures> {
   }
   const gateway = await startBenchGateway(folder);
   const times = await receipts(gateway, entries);
-  const load = { gateway, connections: 50, window: 64, rate: 0, plain: false };
+  const load = { gateway, kind: 'sensor' as const, connections: 50, window: 64, rate: 0, plain: false };
   await runLoad({ ...load, messages: 10_000 }); // warm
   const { messages, seconds } = await runLoad({ ...load, messages: 60_000 });
   await gateway.end('SIGKILL');

@@ -40,13 +40,15 @@ export async function loadLog(folder: BenchFolder, entries: number, deviceCount:
   log.start();
   const devices = new Devices(store);
   devices.start();
+  const enrolled = folder.enrolled.get('Ed25519 sensor') ?? [];
+  folder.enrolled.set('Ed25519 sensor', enrolled);
   const writers = [];
   for (let i = 0; i < deviceCount; i++) {
-    const device = makeDevice(i, 'Ed25519');
+    const device = makeDevice(i, 'Ed25519', 'sensor');
     const { did, sub, secretKey } = device;
     if (!devices.get(did)) {
-      await devices.enrol({ did, kind: 'meter', custody: 'device', sub }, FIRST_MS);
-      folder.enrolled.Ed25519.push(device);
+      await devices.enrol({ did, kind: 'sensor', custody: 'device', sub }, FIRST_MS);
+      enrolled.push(device);
     }
     const der = Buffer.concat([ED25519_PKCS8, Buffer.from(secretKey, 'hex')]);
     const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });

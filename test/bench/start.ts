@@ -24,7 +24,7 @@ export type BenchGateway = {
   /** From the start of its process until it was ready. */
   readyMs: number;
   /** Enrols n devices once and answers them. */
-  devices: (n: number, keyType?: KeyType) => Promise<BenchDevice[]>;
+  devices: (n: number, keyType?: KeyType, kind?: BenchKind) => Promise<BenchDevice[]>;
   /** The counter's boot epoch for the next load, which no device has used yet. */
   epoch: () => number;
   /** Ends the process, and leaves its folder for another one. */
@@ -32,6 +32,8 @@ export type BenchGateway = {
   /** Ends the process, and deletes the folder. */
   stop: () => Promise<void>;
 };
+/** A sensor stands in the open log; a meter is sealed. */
+export type BenchKind = 'meter' | 'sensor';
 /** `secretKey` in hex. */
 export type BenchDevice = { did: string; keyType: KeyType; secretKey: string; sub: string };
 export type LoadResult = {
@@ -48,8 +50,8 @@ export async function startBareAedes(): Promise<ChildProcess & { url: string }> 
   return Object.assign(child, { url: `mqtt://127.0.0.1:${port}` });
 }
 
-export function makeDevice(i: number, keyType: KeyType): BenchDevice {
-  const secretKey = newSecretKey(keyType, `bench ${i}`);
+export function makeDevice(i: number, keyType: KeyType, kind: BenchKind = 'meter'): BenchDevice {
+  const secretKey = newSecretKey(keyType, `bench ${kind === 'meter' ? '' : kind}${i}`);
   return {
     did: didOf({ keyType, secretKey }),
     keyType,
@@ -62,7 +64,7 @@ export type BenchFolder = {
   path: string;
   config: string;
   data: string;
-  enrolled: Record<KeyType, BenchDevice[]>;
+  enrolled: Map<string, BenchDevice[]>;
   epoch: number;
 };
 
@@ -75,7 +77,7 @@ export function makeBenchFolder(chain: 'none' | 'embedded' = 'none'): BenchFolde
     config,
     `dataFolder: ${data}\nmqtt: {port: 0, maxDeviceRate: 1000000, maxConnections: 20000}\nhttp: {port: 0}\nchain: {mode: ${chain}, everySeconds: 1, pollSeconds: 0.5, confirmations: 1}\n`,
   );
-  return { path, config, data, enrolled: { Ed25519: [], 'P-256': [] }, epoch: 0 };
+  return { path, config, data, enrolled: new Map(), epoch: 0 };
 }
 
 /** As npm's scripts and the unit in the README set it. */
@@ -122,19 +124,20 @@ export async function startBenchGateway(
     data,
     token,
     readyMs,
-    devices: async (n, keyType = 'Ed25519') => {
-      const mine = enrolled[keyType];
+    devices: async (n, keyType = 'Ed25519', kind = 'meter') => {
+      const mine = enrolled.get(`${keyType} ${kind}`) ?? [];
+      enrolled.set(`${keyType} ${kind}`, mine);
       const enrol = async (device: BenchDevice): Promise<void> => {
         const answer = await fetch(`${info.http}/devices`, {
           method: 'POST',
           headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-          body: JSON.stringify({ did: device.did, kind: 'meter', custody: 'device', sub: device.sub }),
+          body: JSON.stringify({ did: device.did, kind, custody: 'device', sub: device.sub }),
         });
         if (answer.status !== 201) throw new Error(await answer.text());
       };
       while (mine.length < n) {
         const next = Array.from({ length: Math.min(20, n - mine.length) }, (_, i) =>
-          makeDevice(mine.length + i, keyType),
+          makeDevice(mine.length + i, keyType, kind),
         );
         await Promise.all(next.map(enrol));
         mine.push(...next);
@@ -154,6 +157,7 @@ export async function runLoad(o: {
   gateway?: BenchGateway;
   url?: string;
   keyType?: KeyType;
+  kind?: BenchKind;
   connections: number;
   messages: number;
   window: number;
@@ -163,7 +167,7 @@ export async function runLoad(o: {
   records?: number;
 }): Promise<LoadResult> {
   const devices = o.gateway
-    ? await o.gateway.devices(o.connections, o.keyType)
+    ? await o.gateway.devices(o.connections, o.keyType, o.kind)
     : Array.from({ length: o.connections }, (_, i) => makeDevice(i, 'Ed25519'));
   const options = {
     ...o,

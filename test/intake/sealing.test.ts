@@ -73,11 +73,20 @@ describe('what is sealed', () => {
     const sealed = await declareLost(path.accept, carRow, { epoch: 1, first: 1, last: 4 });
     const open = await declareLost(path.accept, plantRow, { epoch: 1, first: 1, last: 4 });
     const unknown = await path.accept.say([{ n: 'heard', vs: `of ${new Meter('stranger').did}` }]);
+    const named = await path.accept.say([{ n: 'enrolled', vs: `{"sub":"${car.sub}"}` }]);
+    const said = await path.accept.say([{ n: 'enrolled', vs: plant.sub }]);
+    const indexOf = (outcome: object): number => (outcome as { index: number }).index;
     const at = (index: number) => path.entries.get(index) as { entry: Uint8Array; envelope: Uint8Array };
     expect(isHashEnvelope(new Uint8Array(at(sealed).entry))).toBe(true);
     expect(decodeEnvelope(new Uint8Array(at(sealed).envelope)).records[0]).toEqual({ n: 'gap', vs: car.did });
     expect(decodeEnvelope(new Uint8Array(at(open).entry)).records[0]).toEqual({ n: 'gap', vs: plant.did });
-    expect(isHashEnvelope(new Uint8Array(at('index' in unknown ? unknown.index : -1).entry))).toBe(true);
+    expect(isHashEnvelope(new Uint8Array(at(indexOf(unknown)).entry))).toBe(true);
+    expect(isHashEnvelope(new Uint8Array(at(indexOf(named)).entry))).toBe(true);
+    expect(isHashEnvelope(new Uint8Array(at(indexOf(said)).entry))).toBe(false);
+    // And each under the key of whom it speaks about, so that it is forgotten with it.
+    const about = (index: number) =>
+      path.store.get('SELECT about FROM contents JOIN content_keys ON content_keys.id = key WHERE idx = ?', index);
+    for (const index of [sealed, indexOf(named)]) expect(about(index)).toEqual({ about: carRow.id });
     const { gaps } = await path.finish();
     expect(gaps.map(({ did }) => did)).toEqual([car.did, plant.did]);
   });

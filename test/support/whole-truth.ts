@@ -250,7 +250,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       .prepare<[], { code: string; n: number }>('SELECT code, count(*) AS n FROM quarantine GROUP BY code')
       .all())
       quarantined.set(code, n);
-    const late = checkLate(db);
+    const late = checkLate(db, sealedTruth);
     const holds = (envelope: Uint8Array): boolean => {
       if (byHash.has(sha256(envelope).toString('hex')) || pruned.has(leafOf(envelope).toString('hex'))) return true;
       const { iss, epoch, seq } = decodeEnvelope(envelope);
@@ -264,7 +264,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
 }
 
 /** What was taken of a device that was over was signed before, and came when a higher counter was there already. */
-function checkLate(db: Database.Database): number {
+function checkLate(db: Database.Database, sealedTruth: SealedTruth): number {
   const rows = db
     .prepare<[], { idx: number; by: string; since: number; status: string; device: number; envelope: Uint8Array }>(
       `SELECT late_entries.idx, by, since_ms AS since, late_entries.status, device, envelope
@@ -274,8 +274,9 @@ function checkLate(db: Database.Database): number {
   for (const { idx, by, since, status, device, envelope } of rows) {
     expect(['gateway', 'registry']).toContain(by);
     expect(['revoked', 'replaced', 'expired']).toContain(status);
-    if (envelope.length === 0) continue;
-    const { iat, epoch, seq } = decodeEnvelope(new Uint8Array(envelope));
+    const seal = sealedTruth.read(idx, envelope);
+    if (envelope.length === 0 || seal.kind === 'forgotten') continue;
+    const { iat, epoch, seq } = decodeEnvelope(seal.kind === 'held' ? seal.envelope : new Uint8Array(envelope));
     expect(iat * 1000, `entry ${idx} is late, so it was signed before`).toBeLessThan(since);
     const above = db
       .prepare('SELECT 1 FROM entries WHERE device = ? AND idx < ? AND (epoch, seq) > (?, ?)')

@@ -260,7 +260,7 @@ describe('two gateways', () => {
     const bundle = [
       encodeHead({ key: a.logKey, from: 2, to: 3 }),
       encodeEntry(parseReceipt(receipt)),
-      encodeEnd({ entries: 1, pruned: 0, forgotten: 0 }),
+      encodeEnd({ entries: 1, pruned: 0, forgotten: 1 }), // sealed, and not opened
     ].join('');
     const bundled = async (keys: string[]): Promise<string | undefined> => {
       const stream = (async function* () {
