@@ -94,7 +94,6 @@ function commit(jobs: readonly WriteJob[]): void {
     db.exec('COMMIT');
     committed = true;
     for (const { name = 'write' } of jobs) faultPoint(`${name}.after`);
-    if (jobs.some(({ emptyLog }) => emptyLog)) emptyWal();
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
     if ((error as { code?: string }).code === 'SQLITE_FULL') giveBackWal();
@@ -102,10 +101,14 @@ function commit(jobs: readonly WriteJob[]): void {
   }
 }
 
-/** @throws Error while a reader still holds on to what was before */
-function emptyWal(): void {
-  const [row] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
-  if (row?.busy !== 0) throw new Error('the write-ahead log is being read');
+/** What keeps it from being empty, if so: a reader that still holds on to what was before. */
+function emptyWal(): string | null {
+  try {
+    const [row] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+    return row?.busy === 0 ? null : 'the write-ahead log is being read';
+  } catch (error) {
+    return problem(error);
+  }
 }
 
 /**
@@ -126,6 +129,10 @@ const problem = (error: unknown): string => {
 };
 
 function handle(jobs: readonly WriteJob[]): (string | null)[] {
+  return write(jobs).map((found, i) => found ?? (jobs[i]?.emptyLog ? emptyWal() : null));
+}
+
+function write(jobs: readonly WriteJob[]): (string | null)[] {
   try {
     commit(jobs);
     return jobs.map(() => null);

@@ -19,16 +19,19 @@ import { connectMqtt, startTestGateway, TestDevice, type TestGateway } from '../
 import { until } from '../support/temp.ts';
 
 const VIN = 'KMHSJ81UPMU000';
-const PLATE = '123GA4567';
+const PLATE = '123GA456';
 
 class Vehicle extends TestDevice {
   readonly vin: string;
+  readonly plate: string;
   constructor(name: string, keyType: KeyType) {
     super(name, 'vehicle', keyType);
     this.vin = VIN + name;
+    this.plate = PLATE + name;
   }
   get position(): [number, number] {
-    return [36.480_312_5 + this.seq / 7000, 127.289_123_4 - this.seq / 9000];
+    const here = this.vin.charCodeAt(this.vin.length - 1) / 1e6; // no two at one place
+    return [36.480_312_5 + here + this.seq / 7000, 127.289_123_4 - here - this.seq / 9000];
   }
   override records(): SenmlRecord[] {
     const [latitude, longitude] = this.position;
@@ -37,7 +40,7 @@ class Vehicle extends TestDevice {
       { n: 'Vehicle.CurrentLocation.Latitude', v: latitude },
       { n: 'Vehicle.CurrentLocation.Longitude', v: longitude },
       { n: 'Vehicle.VehicleIdentification.VIN', vs: this.vin },
-      { n: 'Vehicle.VehicleIdentification.LicensePlate', vs: PLATE },
+      { n: 'Vehicle.VehicleIdentification.LicensePlate', vs: this.plate },
     ];
   }
 }
@@ -82,7 +85,7 @@ function needlesOf(device: TestDevice, envelopes: readonly Uint8Array[]): Needle
     ...(device instanceof Vehicle
       ? ([
           ['VIN', Buffer.from(device.vin)],
-          ['plate', Buffer.from(PLATE)],
+          ['plate', Buffer.from(device.plate)],
         ] as [string, Uint8Array][])
       : []),
   ];
