@@ -218,6 +218,7 @@ export const ForgottenView = Type.Object({
   entries: Type.Integer({ description: 'Entries whose contents were destroyed' }),
   quarantined: Type.Integer({ description: 'Envelopes that lay in quarantine' }),
   others: Type.Integer({ description: 'Rows of other tables' }),
+  open: Type.Boolean({ description: 'It has entries that are not sealed: they stay' }),
   complete: Type.Boolean({
     description: 'False while another process reads the database: the last traces go after it',
   }),

@@ -64,7 +64,7 @@ for (const [fault, begun] of [
     const again = start(process.execPath, args);
     const info = JSON.parse(await again.line(/"msg":"ready"/)) as { http: string };
     const pending = async (): Promise<boolean> =>
-      (await (await fetch(`${info.http}/metrics`)).text()).includes('sejong_edge_forget_pending 1');
+      /^sejong_edge_forget_pending 1$/m.test(await (await fetch(`${info.http}/metrics`)).text());
     await until(async () => !(await pending()), 'what was begun is ended');
     const { code, stdout } = await forget();
     expect([code, (JSON.parse(stdout) as { tombstone: number | null }).tombstone === null]).toEqual([0, begun]);

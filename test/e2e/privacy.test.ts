@@ -18,19 +18,16 @@ import { FAST } from '../chain/rig.ts';
 import { connectMqtt, startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 import { until } from '../support/temp.ts';
 
-const VIN = 'KMHSJ81UPMU000';
-const PLATE = '123GA456';
-
 class Vehicle extends TestDevice {
   readonly vin: string;
   readonly plate: string;
   constructor(name: string, keyType: KeyType) {
     super(name, 'vehicle', keyType);
-    this.vin = VIN + name;
-    this.plate = PLATE + name;
+    this.vin = `${name}MHSJ81UPMU000001`;
+    this.plate = `${name}23GA4567`;
   }
   get position(): [number, number] {
-    const here = this.vin.charCodeAt(this.vin.length - 1) / 1e6; // no two at one place
+    const here = this.vin.charCodeAt(0) / 1e6; // no two at one place
     return [36.480_312_5 + here + this.seq / 7000, 127.289_123_4 - here - this.seq / 9000];
   }
   override records(): SenmlRecord[] {
