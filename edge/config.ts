@@ -18,6 +18,7 @@ const oneOf = <const V extends string>(description: string, value: V, ...values:
 
 const verifierKey = (description: string) =>
   text(description, { pattern: '^[^\\s+]{1,255}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]{44}$' });
+const checkName = (description: string) => text(description, { pattern: '^[a-z0-9][a-z0-9-]{0,63}$' });
 const PORT = [0, 65_535] as const;
 const tls = (port: number, clients: string) =>
   section('TLS 1.2 and 1.3 beside the plain listener. Changed files, or SIGHUP, take effect without a restart.', {
@@ -258,6 +259,59 @@ export const ConfigSchema = Type.Object(
       ),
       maxFeeGwei: number('Never offer more per gas.', 500, 0.001, 1_000_000),
     }),
+    checks: section('Checks of vehicles at gates and chargers. Off where cityDid is empty.', {
+      cityDid: text('did:key of the city, which signs its bundles. The one thing that must come from a safe hand.', {
+        default: '',
+        pattern: '^$|^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$',
+      }),
+      bundleFile: text('A city bundle that is dropped here is taken. Empty: none is looked for.', { default: '' }),
+      bundleUrl: text('Where city bundles are fetched from. Empty: they are not.', {
+        default: '',
+        pattern: '^$|^https?://[^\\s#@]{1,400}$',
+      }),
+      refreshSeconds: number('How often bundleUrl is asked.', 300, 1, 86_400),
+      fetchSeconds: number('How long it may take to answer.', 30, 0.1, 600),
+      gates: Type.Array(
+        Type.Object(
+          {
+            name: checkName('What vehicles and flows call it.'),
+            zone: checkName('The zone that it opens, as the city names it.'),
+            purposes: Type.Array(checkName('As the city names them.'), {
+              minItems: 1,
+              maxItems: 32,
+              description: 'What one may pass for.',
+            }),
+            lat: number('Where it stands, degrees.', 0, -90, 90),
+            lon: number('Degrees.', 0, -180, 180),
+            radiusM: number(
+              'How far from there a vehicle may be that speaks to it, metres; 0: its place is not known, and no position is asked for.',
+              0,
+              0,
+              100_000,
+            ),
+          },
+          { additionalProperties: false },
+        ),
+        { default: [], maxItems: 1000, description: 'Gates and chargers.' },
+      ),
+      maxSessions: integer('Challenges that may wait for their answers.', 1000, 1, 100_000),
+      maxWaiting: integer('Requests that may wait for a vehicle (POST /checks).', 100, 1, 10_000),
+      maxRefusals: integer(
+        'Refusals a minute that are logged and answered where no credential was proven; more are only counted.',
+        120,
+        1,
+        100_000,
+      ),
+      maxRate: number('Messages a second of one vehicle, for long; more are left out.', 5, 0.1, 1000),
+      maxStrangers: integer('Connections at once of vehicles that are not enrolled.', 200, 1, 10_000),
+      maxStrangerLogins: integer('Logins of them a minute.', 600, 1, 1_000_000),
+      keepRows: integer(
+        'Checks that are kept with their content; beyond it the oldest are deleted, and only their entries stay.',
+        100_000,
+        1000,
+        100_000_000,
+      ),
+    }),
     serial: section('Devices on serial lines, read by the gateway, which holds their keys.', {
       ports: Type.Array(
         Type.Object(
@@ -322,6 +376,10 @@ export function makeConfig(
   for (const name of problems.length === 0 ? (['mqtt', 'http'] as const) : [])
     if ((config[name].tls.certFile === '') !== (config[name].tls.keyFile === ''))
       problems.push(`${where}${line(`/${name}/tls`)}: ${name}.tls needs certFile and keyFile, or neither`);
+  if (problems.length === 0)
+    for (const [g, gate] of config.checks.gates.entries())
+      if (config.checks.gates.findIndex((other) => other.name === gate.name) < g)
+        problems.push(`${where}${line(`/checks/gates/${g}`)}: checks.gates.${g}: ${gate.name} is there twice`);
   if (problems.length === 0)
     for (const [p, port] of config.serial.ports.entries())
       for (const [d, device] of port.devices.entries())

@@ -316,6 +316,36 @@ const table = {
     title: 'The city signed two bundles under one version',
     todo: 'Ask the city to publish with a higher version; keep both, they prove it.',
   },
+  NO_BUNDLE: {
+    status: 503,
+    act: 'retry',
+    title: 'There is no city bundle that vouches for this gateway, so no vehicle is challenged',
+    todo: 'Bring the newest city bundle (checks.bundleFile, checks.bundleUrl, POST /checks/bundle); it must name the DID and origin of this gateway.',
+  },
+  GATE_UNKNOWN: {
+    status: 404,
+    act: 'refuse',
+    title: 'There is no such gate here, or it is not for that',
+    todo: 'See checks.gates in the config: their names, zones and purposes.',
+  },
+  CHECKS_OFF: {
+    status: 409,
+    act: 'refuse',
+    title: 'This gateway checks no vehicles',
+    todo: 'Set checks.cityDid to the DID of the city, and checks.gates.',
+  },
+  CHECKS_BUSY: {
+    status: 503,
+    act: 'retry',
+    title: 'As many vehicles are being checked, or waited for, as the cap allows',
+    todo: 'Ask again in a moment; if it goes on, raise the cap named.',
+  },
+  CHECK_TIMEOUT: {
+    status: 504,
+    act: 'retry',
+    title: 'No vehicle answered in time, so there is no decision',
+    todo: 'Treat it as no: ask again when there is a vehicle at the gate.',
+  },
   FAKE_GATEWAY: {
     status: 403,
     act: 'refuse',

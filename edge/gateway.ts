@@ -10,6 +10,7 @@ import type { Anchorer } from './chain/anchorer.ts';
 import { anchorHint, describeAnchor } from './chain/describe.ts';
 import type { encodeEntryCall } from './chain/entry-call.ts';
 import { ChainPlace } from './chain/place.ts';
+import { checkHealth, checkParts, checkSamples, forgettable, startChecking, stopChecking } from './checking.ts';
 import type { Config } from './config.ts';
 import type { Epoch } from './epoch/epoch.ts';
 import { openEpoch } from './epoch/open.ts';
@@ -29,6 +30,7 @@ import { GATEWAY_KIND, KINDS } from './intake/profiles.ts';
 import { Sealing } from './intake/sealing.ts';
 import { startSerial } from './intake/serial/serial.ts';
 import { type Ending, endings, mayConnect } from './intake/standing.ts';
+import { admitStrangers } from './intake/strangers.ts';
 import { writePrivate } from './keystore.ts';
 import { Checkpointer } from './log/checkpointer.ts';
 import { GATEWAY_SUB } from './log/gap.ts';
@@ -237,6 +239,11 @@ async function build(
     report: warn,
   });
   closers.push(() => retention?.stop());
+  const checking = startChecking({
+    ...{ config, identity, store, accept, disk, now, caps, report: warn },
+    publish: (topic, bytes) => mqtt.send(topic, bytes, 1),
+  });
+  if (checking) closers.push(() => stopChecking(checking));
   const forgetting = new Forgetting({
     log,
     store,
@@ -244,7 +251,7 @@ async function build(
     devices,
     quarantine,
     asides: () => epoch.asides,
-    others: [],
+    others: [forgettable(checking, store)],
     report: warn,
   });
   closers.push(() => forgetting.stop());
@@ -253,19 +260,20 @@ async function build(
   // Intake.
   const certificates = Certificates.open(config, () => now().clockSynced, warn);
   closers.push(() => certificates.stop());
-  const mqtt = new MqttIntake({
+  const clockSynced = (): boolean => now().clockSynced;
+  const login = makeLogin(devices, tokens, clockSynced, (device) =>
+    mayConnect(standing(device), now(), config.devices),
+  );
+  const mqtt: MqttIntake = new MqttIntake({
     ...config.mqtt,
     tls: certificates.of('mqtt', config.mqtt.tls),
+    maxStrangers: config.checks.maxStrangers,
     caps,
     login: guardLogins(
-      makeLogin(
-        devices,
-        tokens,
-        () => now().clockSynced,
-        (device) => mayConnect(standing(device), now(), config.devices),
-      ),
+      checking ? admitStrangers(login, { devices, tokens, clockSynced, caps, ...config.checks }) : login,
       { caps, ...config.mqtt },
     ),
+    offerCheck: checking?.offer,
     offerEnvelope: (did, topic, bytes) => custodian.offerEnvelope(did, topic, bytes),
     offerSenml: (did, topic, bytes, resent) => custodian.offerSenml(did, topic, bytes, resent),
     report: warn,
@@ -335,6 +343,8 @@ async function build(
     certificates,
     startedAt,
     serialEntries: () => serialEntries,
+    checkSamples: () => checkSamples(checking, mqtt.strangers),
+    checkHealth: () => checkHealth(checking),
   };
   const health = (): HealthView => describeHealth(parts, origin, identity.did, version);
   const api = new Api(
@@ -348,6 +358,7 @@ async function build(
       health,
       samples: () => collectSamples(parts),
       ...witnessParts(witnessing, log),
+      ...checkParts(checking, store),
       enrol: (wanted) => enrolment.enrol(wanted),
       setStatus: (did, status, by) => devices.setStatus(did, status, Date.now(), by),
       anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),

@@ -55,6 +55,8 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
   for (const port of ports)
     list[`serial ${port.path}`] = { ok: port.state !== 'away', detail: port.error ?? port.state };
   for (const [name, certificate] of parts.certificates) list[`${name} tls`] = certificate.health();
+  const checks = parts.checkHealth();
+  if (checks) list.checks = checks;
   const before = epoch.health();
   if (before) list.epoch = before;
   // A clock that nobody vouches for is said, and is no alarm by itself.

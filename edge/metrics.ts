@@ -46,6 +46,8 @@ export type MetricParts = {
   certificates: Certificates;
   startedAt: number;
   serialEntries: () => number;
+  checkSamples: () => Sample[];
+  checkHealth: () => { ok: boolean; detail: string } | undefined;
 };
 
 /** How often the event loop's delay is measured; what is measured has this in it. */
@@ -202,6 +204,7 @@ export function collectSamples(p: MetricParts): Sample[] {
         p.witness.evidence.count(origin, kind),
         { origin, kind },
       );
+  samples.push(...p.checkSamples());
   return samples;
 }
 

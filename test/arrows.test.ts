@@ -57,6 +57,13 @@ const LAYERS: [string, string[]][] = [
     ],
   ],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
+  [
+    'edge/checking.ts',
+    [
+      ...['edge/errors.ts', 'edge/caps.ts', 'edge/config.ts', 'edge/identity.ts', 'edge/wire/', 'edge/store/'],
+      ...['edge/checks/', 'edge/intake/', 'edge/api/'],
+    ],
+  ],
   // Builds the witness parts for gateway.ts, and reads their keys for check-config.
   [
     'edge/witnessing.ts',

@@ -5,13 +5,14 @@
 import type { ServerResponse } from 'node:http';
 import Type from 'typebox';
 import { EdgeError, errorLine } from '../errors.ts';
+import { describeCheck } from './check-views.ts';
 import { describeEntry, describeQuarantined } from './describe.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
 
-/** The next entry index, checkpoint size, anchor id and quarantine id to tell of. */
-type Place = { entry: number; checkpoint: number; anchor: number; quarantine: number };
-const KINDS = ['entry', 'checkpoint', 'anchor', 'quarantine'] as const;
+/** The next entry index, checkpoint size, anchor id, quarantine id and entry index of a check to tell of. */
+type Place = { entry: number; checkpoint: number; anchor: number; quarantine: number; check: number };
+const KINDS = ['entry', 'checkpoint', 'anchor', 'quarantine', 'check'] as const;
 
 const PAGE = 100;
 /** So that proxies keep the connection, and a reader that is gone is noticed. */
@@ -19,11 +20,13 @@ const PING_MS = 15_000;
 
 const formatPlace = (p: Place): string => KINDS.map((k) => `${k}:${p[k]}`).join(',');
 
-function parsePlace(text: string): Place | undefined {
-  const m = /^entry:(\d{1,15}),checkpoint:(\d{1,15}),anchor:(\d{1,15}),quarantine:(\d{1,15})$/.exec(text);
+/** @param check where one begins who knew of no checks yet */
+function parsePlace(text: string, check: number): Place | undefined {
+  const m =
+    /^entry:(\d{1,15}),checkpoint:(\d{1,15}),anchor:(\d{1,15}),quarantine:(\d{1,15})(?:,check:(\d{1,15}))?$/.exec(text);
   if (!m) return undefined;
-  const [entry, checkpoint, anchor, quarantine] = m.slice(1).map(Number) as [number, number, number, number];
-  return { entry, checkpoint, anchor, quarantine };
+  const [entry, checkpoint, anchor, quarantine] = m.slice(1, 5).map(Number) as [number, number, number, number];
+  return { entry, checkpoint, anchor, quarantine, check: m[5] === undefined ? check : Number(m[5]) };
 }
 
 export function eventRoutes(
@@ -43,17 +46,17 @@ export function eventRoutes(
       ...needs('viewer'),
       exposeHeadRoute: false, // its answer would never end
       schema: {
-        summary: 'Server-sent events: entry, checkpoint, anchor, quarantine',
+        summary: 'Server-sent events: entry, checkpoint, anchor, quarantine, check',
         description:
           'Begins with what comes next; resumes from Last-Event-ID (the header, or else the parameter from). kinds narrows it.',
         tags: ['status'],
         security: bearer,
         querystring: Type.Object(
           {
-            from: Type.Optional(Type.String({ maxLength: 100 })),
+            from: Type.Optional(Type.String({ maxLength: 150 })),
             kinds: Type.Optional(
               Type.String({
-                pattern: '^(entry|checkpoint|anchor|quarantine)(,(entry|checkpoint|anchor|quarantine))*$',
+                pattern: `^(${KINDS.join('|')})(,(${KINDS.join('|')}))*$`,
                 maxLength: 60,
               }),
             ),
@@ -71,7 +74,7 @@ export function eventRoutes(
       const header = request.headers['last-event-id'];
       // A browser that connects again has both: the address that it was given, and how far it has come since.
       const from = (Array.isArray(header) ? header[0] : header) || request.query.from;
-      const place = !from ? now(parts) : parsePlace(from);
+      const place = !from ? now(parts) : parsePlace(from, nextCheck(parts));
       if (!place) throw new EdgeError('REQUEST_INVALID', `Last-Event-ID ${JSON.stringify(from)} is none of ours`);
       reply.hijack();
       const out = reply.raw;
@@ -99,11 +102,14 @@ export function eventRoutes(
   };
 }
 
+const nextCheck = ({ checks }: ApiParts): number => (checks.rows.newest ?? -1) + 1;
+
 const now = (parts: ApiParts): Place => ({
   entry: parts.log.size,
   checkpoint: (parts.log.latest?.size ?? 0) + 1,
   anchor: (parts.anchors(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0) + 1,
   quarantine: (parts.quarantine.list(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0) + 1,
+  check: nextCheck(parts),
 });
 
 /** One reader. It reads a page only when the reader has taken the one before, so a slow one costs no memory. */
@@ -192,6 +198,11 @@ class Stream {
     for (const row of this.#upward('quarantine', (limit, before) => quarantine.list(limit, before))) {
       place.quarantine = row.id + 1;
       if (!this.#tell('quarantine', describeQuarantined(row))) return true;
+    }
+    // Their ids are far apart, so they are not looked for by id.
+    for (const row of this.#kinds.has('check') ? this.#parts.checks.rows.from(place.check, PAGE) : []) {
+      place.check = row.idx + 1;
+      if (!this.#tell('check', describeCheck(row))) return true;
     }
     if (!this.#kinds.has('entry')) {
       place.entry = log.size;

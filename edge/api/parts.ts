@@ -2,6 +2,7 @@
 import type { Checkpointer } from '../log/checkpointer.ts';
 import type { Log } from '../log/log.ts';
 import type { AnchorHint, Receipt } from '../log/receipt.ts';
+import type { CheckRow, Checks } from '../store/checks.ts';
 import type { Range } from '../store/counters.ts';
 import type { Device, DeviceStatus, Devices } from '../store/devices.ts';
 import type { Entries } from '../store/entries.ts';
@@ -9,6 +10,7 @@ import type { Gaps } from '../store/gaps.ts';
 import type { LateEntries } from '../store/late.ts';
 import type { Quarantine } from '../store/quarantine.ts';
 import type { Tokens } from '../tokens.ts';
+import type { AskedView, CityBundleView } from './check-views.ts';
 import type { AnchorView, CallView, EvidenceView, HealthView, NewDeviceView, WitnessesView } from './views.ts';
 
 /** A number to be shown at /metrics, with the labels that tell it from others of its name. */
@@ -20,6 +22,15 @@ export type Sample = {
   labels?: Record<string, string>;
 };
 
+export type ChecksParts = {
+  rows: Checks;
+  /** @throws EdgeError CHECKS_OFF, GATE_UNKNOWN, NO_BUNDLE, CHECKS_BUSY, CHECK_TIMEOUT */
+  ask: (asked: AskedView & { timeoutMs: number; recentMs: number }, left: AbortSignal) => Promise<CheckRow>;
+  bundle: () => { bundle: CityBundleView | null; problem: string | null };
+  /** @throws EdgeError CHECKS_OFF, CITY_BUNDLE_INVALID, BUNDLE_ROLLBACK, BUNDLE_CONFLICT, STORE_UNAVAILABLE */
+  offerBundle: (bytes: Uint8Array) => Promise<CityBundleView>;
+};
+
 export type ApiParts = {
   log: Log;
   checkpointer: Checkpointer;
@@ -28,6 +39,7 @@ export type ApiParts = {
   quarantine: Quarantine;
   gaps: Gaps;
   late: LateEntries;
+  checks: ChecksParts;
   tokens: Tokens;
   kinds: readonly string[];
   health: () => HealthView;

@@ -11,6 +11,7 @@ import Value from 'typebox/value';
 import { EdgeError, ERRORS } from '../errors.ts';
 import type { Certificate } from '../tls.ts';
 import { type Person, ROLES, type Role } from '../tokens.ts';
+import { checkRoutes } from './checks.ts';
 import { deviceRoutes } from './devices.ts';
 import { entryRoutes } from './entries.ts';
 import { eventRoutes } from './events.ts';
@@ -133,6 +134,7 @@ export class Api {
     entryRoutes(server, parts);
     deviceRoutes(server, parts);
     forgetRoutes(server, parts);
+    await checkRoutes(server, parts);
     statusRoutes(server, parts);
     const events = eventRoutes(server, parts, {
       maxStreams: this.#o.maxEventStreams,

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { checkCity } from '../checking.ts';
 import { loadConfig } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { Certificates } from '../transport.ts';
@@ -13,7 +14,8 @@ export const command: Command = {
     if (path === undefined || positionals.length > 1) throw new EdgeError('USAGE', 'check-config needs one FILE');
     const config = loadConfig(path);
     checkKeys(config);
-    const { log, witness, mqtt, http, chain, serial, dataFolder, retention } = config;
+    checkCity(config);
+    const { log, witness, mqtt, http, chain, checks, serial, dataFolder, retention } = config;
     console.log(`${path} is valid`);
     console.log(`data      ${dataFolder}`);
     console.log(
@@ -37,6 +39,7 @@ export const command: Command = {
     console.log(
       `chain     ${chain.mode}${chain.mode === 'rpc' ? ` ${new URL(chain.rpc).origin}, chain ${chain.chainId}` : ''}${chain.mode === 'none' ? '' : `, an anchor every ${chain.everySeconds} s`}`,
     );
+    if (checks.cityDid !== '') console.log(`checks    ${checks.gates.length} gates, the city is ${checks.cityDid}`);
     for (const port of serial.ports)
       console.log(`serial    ${port.path} at ${port.baudRate}, ${port.devices.length} devices`);
     return 0;

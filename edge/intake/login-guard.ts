@@ -6,7 +6,7 @@ import type { Caps } from '../caps.ts';
 import { EdgeError } from '../errors.ts';
 import { Buckets } from './buckets.ts';
 import { Gate } from './gate.ts';
-import type { Login } from './mqtt.ts';
+import type { Login } from './topics.ts';
 
 export type LoginLimits = { maxLoginsAtOnce: number; maxFailedLogins: number; caps: Caps };
 

@@ -5,8 +5,8 @@ import type { Device, Devices } from '../store/devices.ts';
 import { ROLES, type Tokens } from '../tokens.ts';
 import { decodeDid } from '../wire/did.ts';
 import type { Caller } from './login-guard.ts';
-import type { Login } from './mqtt.ts';
 import { GATEWAY_KIND } from './profiles.ts';
+import type { Login } from './topics.ts';
 import { verifyKey } from './verify.ts';
 
 /** Enrolment secrets are 256 random bits, so one fast hash hides them as well as a slow one would. */

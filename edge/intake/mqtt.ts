@@ -18,12 +18,11 @@ import type { Cap, Caps } from '../caps.ts';
 import { EdgeError, errorLine } from '../errors.ts';
 import type { Outcome } from './accept.ts';
 import { Buckets } from './buckets.ts';
+import { Lines } from './lines.ts';
 import { Listeners, type ListenOptions } from './listeners.ts';
 import type { Caller } from './login-guard.ts';
 import { guardParser, type PacketParser } from './parser-guard.ts';
-
-/** Who is connected: a device under its DID, or a person with a role. */
-export type Login = { kind: 'device'; did: string } | { kind: 'person'; name: string };
+import { inwardOf, isInward, type Login, maySubscribe, nameOf } from './topics.ts';
 
 /** The mqtt section of the config, and what the broker hands on to. */
 export type MqttOptions = Pick<ListenOptions, 'host' | 'port' | 'tls' | 'maxConnections'> & {
@@ -43,14 +42,15 @@ export type MqttOptions = Pick<ListenOptions, 'host' | 'port' | 'tls' | 'maxConn
   /** @throws EdgeError when nothing is durable */
   offerEnvelope: (did: string, topic: string, bytes: Uint8Array) => Promise<Outcome>;
   offerSenml: (did: string, topic: string, bytes: Uint8Array, resent: boolean) => Promise<Outcome>;
+  /** Vehicle checks; undefined where there are none. Answers on topics, and never throws. */
+  offerCheck?: ((did: string, what: 'hello' | 'presentation', bytes: Uint8Array) => Promise<void>) | undefined;
+  /** Connections at once of vehicles that are not enrolled. */
+  maxStrangers: number;
   report: (line: string) => void;
 };
 
 const PRINTABLE = /^[\x20-\x7e]{0,256}$/;
 const NOTHING = Buffer.alloc(0);
-/** Lines of what clients do wrong: so many at once, and then so many a second. A flood must not fill the log's disk. */
-const LINES_AT_ONCE = 200;
-const LINES_A_SECOND = 20;
 /** What aedes says when it closes a connection for a cap of ours. */
 const CAPS_OF_AEDES: readonly [RegExp, Cap][] = [
   [/connect did not arrive in time/, 'mqtt.connectTimeoutSeconds'],
@@ -68,10 +68,10 @@ const { writeToStream } = createRequire(createRequire(import.meta.url).resolve('
 writeToStream.cacheNumbers = false;
 
 class Broker extends Aedes {
-  // Nobody may subscribe below up/, so after the commit there is nothing left to do for these packets.
+  // After intake there is nothing left to do for these packets.
   override publish(...args: unknown[]): void {
     const [packet, client, done] = args as [Publish, Client | null, (() => void) | undefined];
-    if (typeof done === 'function' && client && packet.topic.startsWith('up/')) done();
+    if (typeof done === 'function' && client && isInward(packet.topic)) done();
     else (super.publish as (...a: unknown[]) => void)(...args);
   }
 }
@@ -91,8 +91,9 @@ export class MqttIntake {
   readonly #connectionsByUser = new Map<string, number>();
   /** By DID, and kept when the device leaves: who comes back is not a new one. */
   readonly #rates: Buckets;
-  readonly #lines = new Buckets(LINES_A_SECOND, LINES_AT_ONCE);
-  #unsaid = 0;
+  readonly #lines: Lines;
+  /** Connections of vehicles that are not enrolled. */
+  strangers = 0;
   #liveSubscribers = 0;
   /** Devices that have asked for their receipts, by connection. */
   readonly #receiptReaders = new Map<Client, string>();
@@ -112,6 +113,7 @@ export class MqttIntake {
   constructor(options: MqttOptions) {
     this.#o = options;
     this.#rates = new Buckets(options.maxDeviceRate, options.maxDeviceRate);
+    this.#lines = new Lines((line) => options.report(`mqtt: ${line}`));
   }
 
   /** @throws EdgeError PORT_TAKEN */
@@ -143,7 +145,8 @@ export class MqttIntake {
         );
       },
       authorizeSubscribe: (client, subscription, done) => {
-        const allowed = client !== null && this.#maySubscribe(client, subscription.topic);
+        const login = client ? this.#guests.get(client)?.login : undefined;
+        const allowed = maySubscribe(login, subscription.topic, this.#o.offerCheck !== undefined);
         if (!allowed) {
           this.counts.forbidden++;
           const what = `${this.#name(client)} subscribing ${JSON.stringify(subscription.topic.slice(0, 100))}`;
@@ -268,8 +271,13 @@ export class MqttIntake {
         `${who} has ${open} connections open, the cap is ${this.#o.maxConnectionsPerUser}`,
       );
     }
+    if (login.kind === 'vehicle' && this.strangers - (replaced ? 1 : 0) >= this.#o.maxStrangers) {
+      this.#o.caps.hit('checks.maxStrangers');
+      throw new EdgeError('CHECKS_BUSY', `${this.strangers} vehicles are connected (checks.maxStrangers)`);
+    }
     if (client.closed) throw new Error('connection closed');
     replaced?.close(); // [MQTT-3.1.4-2]
+    if (login.kind === 'vehicle') this.strangers++;
     (client as { id: string }).id = id;
     guest.login = login;
     this.#connected.set(id, client);
@@ -288,12 +296,14 @@ export class MqttIntake {
     if (open > 0) this.#connectionsByUser.set(who, open);
     else this.#connectionsByUser.delete(who);
     if (login.kind === 'person') this.#countLive();
+    if (login.kind === 'vehicle') this.strangers--;
   }
 
   async #publish(client: Client | null, packet: Publish): Promise<void> {
     const login = client ? this.#guests.get(client)?.login : undefined;
     const { topic } = packet;
-    if (login?.kind !== 'device' || (topic !== `up/${login.did}/cose` && topic !== `up/${login.did}/senml`)) {
+    const what = inwardOf(login, topic, this.#o.offerCheck !== undefined);
+    if (!what || !login || login.kind === 'person') {
       this.counts.forbidden++;
       const error = new EdgeError(
         'TOPIC_FORBIDDEN',
@@ -309,10 +319,14 @@ export class MqttIntake {
     const bytes = Buffer.from(packet.payload as Buffer);
     // aedes would keep that of a QoS 2 packet until its PUBREL; nobody needs it after the commit.
     packet.payload = NOTHING;
-    const outcome = topic.endsWith('/cose')
-      ? await this.#o.offerEnvelope(login.did, topic, bytes)
-      : await this.#o.offerSenml(login.did, topic, bytes, packet.dup === true);
-    if (outcome.kind === 'quarantined') this.#sayRefused(login.did, outcome);
+    if (what === 'hello' || what === 'presentation') await this.#o.offerCheck?.(login.did, what, bytes);
+    else {
+      const outcome =
+        what === 'cose'
+          ? await this.#o.offerEnvelope(login.did, topic, bytes)
+          : await this.#o.offerSenml(login.did, topic, bytes, packet.dup === true);
+      if (outcome.kind === 'quarantined') this.#sayRefused(login.did, outcome);
+    }
     // Nobody is there to hear of it. Without this aedes keeps a QoS 2 packet of a client that has left for ever.
     if (client?.closed) throw new Error('connection closed');
   }
@@ -338,18 +352,6 @@ export class MqttIntake {
         if (error) this.#say(errorLine(error));
       },
     );
-  }
-
-  #maySubscribe(client: Client, topic: string): boolean {
-    const login = this.#guests.get(client)?.login;
-    if (login?.kind === 'device')
-      return [
-        `down/${login.did}/#`,
-        `down/${login.did}/+`,
-        `down/${login.did}/receipt`,
-        `down/${login.did}/error`,
-      ].includes(topic);
-    return login?.kind === 'person' && topic.startsWith('live/') && PRINTABLE.test(topic);
   }
 
   /** Readings are decoded for the live topics only while somebody listens. */
@@ -406,21 +408,11 @@ export class MqttIntake {
   }
 
   #say(line: string): void {
-    if (!this.#lines.tryTake('')) {
-      this.#unsaid++;
-      return;
-    }
-    const more = this.#unsaid === 0 ? '' : ` (and ${this.#unsaid} lines before this one that are left out)`;
-    this.#unsaid = 0;
-    this.#o.report(`mqtt: ${line}${more}`);
+    this.#lines.say(line);
   }
 }
 
 const hex32 = (n: number): string => n.toString(16).padStart(8, '0');
-
-/** One name for one user, with no space in it. */
-const nameOf = (login: Login): string =>
-  login.kind === 'device' ? login.did : `person:${encodeURIComponent(login.name)}`;
 
 /**
  * aedes counts a message as delivered when its reader has room again, and holds up the messages to all others from

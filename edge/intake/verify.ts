@@ -22,6 +22,12 @@ export const verifyKey = ({ type, bytes }: PublicKey): VerifyKey => ({
   object: createPublicKey({ key: Buffer.concat([SPKI_HEADS[type], bytes]), format: 'der', type: 'spki' }),
 });
 
+/** By the same rules at once, on this thread, where the order of what comes must stay. @param signature without a flaw */
+export function verifyNow({ verifier, object }: VerifyKey, signed: Uint8Array, signature: Uint8Array): boolean {
+  if (verifier.type === 'Ed25519') return verify(null, signed, object, signature);
+  return verify('sha256', signed, { key: object, dsaEncoding: 'ieee-p1363' }, signature);
+}
+
 /**
  * Calls back later, on the event loop, with whether the signature is valid, and with why not where more is to say.
  * @throws EdgeError ALG_MISMATCH, at once, where `alg` is none that a key of this type signs with

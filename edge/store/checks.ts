@@ -77,16 +77,27 @@ export const saveCheck = (c: CheckRow, keep: number): SqlStatement[] => [
   },
 ];
 
+const OF_SUBJECT = `(registration = ? OR holder = ?
+  OR holder IN (SELECT holder FROM checks WHERE registration = ?))`;
+
+/** How many rows still know something of a vehicle, by a pseudonym or by its registration. */
+export const knownChecks = (store: Pick<Store, 'get'>, subject: string): number =>
+  store.get<{ n: number }>(`SELECT count(*) AS n FROM checks WHERE ${OF_SUBJECT}`, subject, subject, subject)?.n ?? 0;
+
 /**
  * Destroys what is known of one vehicle, by a pseudonym or by its registration (which takes all of its pseudonyms).
  * Index, time, gate, decision and digest stay: the receipt of the entry still proves that something was there.
  */
 export const forgetChecks = (subject: string): SqlStatement[] => [
+  // Overwritten where it lies before it goes: SQLite leaves what it only lets go of.
+  {
+    sql: `UPDATE checks SET salt = zeroblob(length(salt)), content = zeroblob(length(content)) WHERE ${OF_SUBJECT}`,
+    params: [subject, subject, subject],
+  },
   {
     sql: `UPDATE checks SET session = NULL, nonce = NULL, holder = NULL, registration = NULL, counter = NULL,
       telemetry = NULL, valid_from_ms = NULL, valid_until_ms = NULL, lat = NULL, lon = NULL, salt = NULL, content = NULL
-      WHERE registration = ? OR holder = ?
-        OR holder IN (SELECT holder FROM checks WHERE registration = ?)`,
+      WHERE ${OF_SUBJECT}`,
     params: [subject, subject, subject],
   },
 ];
@@ -111,6 +122,16 @@ export class Checks {
     );
   }
 
+  /** Oldest first, from this index on. */
+  from(idx: number, limit: number): CheckRow[] {
+    return this.#store.all<CheckRow>(`SELECT ${COLUMNS} FROM checks WHERE idx >= ? ORDER BY idx LIMIT ?`, idx, limit);
+  }
+
+  /** The index of the newest one. */
+  get newest(): number | undefined {
+    return this.#store.get<{ idx: number | null }>('SELECT max(idx) AS idx FROM checks')?.idx ?? undefined;
+  }
+
   /** How often each decision was given, of the rows that are kept. */
   counts(): { decision: string; reason: string; n: number }[] {
     return this.#store.all('SELECT decision, reason, count(*) AS n FROM checks GROUP BY decision, reason');
@@ -129,13 +150,11 @@ export class Checks {
     );
   }
 
-  /** Proven checks of one pseudonym from this counter up, the highest first. */
-  fromCounter(holder: string, counter: number, limit: number): CheckRow[] {
-    return this.#store.all<CheckRow>(
-      `SELECT ${COLUMNS} FROM checks WHERE holder = ? AND counter >= ? ORDER BY counter DESC, idx DESC LIMIT ?`,
-      holder,
-      counter,
-      limit,
+  /** Of a pseudonym's proven checks. */
+  highestCounter(holder: string): number | undefined {
+    return (
+      this.#store.get<{ top: number | null }>('SELECT max(counter) AS top FROM checks WHERE holder = ?', holder)?.top ??
+      undefined
     );
   }
 
@@ -150,8 +169,15 @@ export class Checks {
   }
 }
 
-/** The city's newest word, as it came. */
-export type BundleRow = { version: number; sha256: Uint8Array; bytes: Uint8Array; receivedMs: number; source: string };
+/** A city's newest word, as it came. `city`: the DID that signed it. */
+export type BundleRow = {
+  city: string;
+  version: number;
+  sha256: Uint8Array;
+  bytes: Uint8Array;
+  receivedMs: number;
+  source: string;
+};
 
 export class CityBundles {
   readonly #store: Store;
@@ -160,9 +186,10 @@ export class CityBundles {
     this.#store = store;
   }
 
-  get(): BundleRow | undefined {
+  get(city: string): BundleRow | undefined {
     return this.#store.get<BundleRow>(
-      'SELECT version, sha256, bytes, received_ms AS receivedMs, source FROM city_bundle WHERE id = 1',
+      'SELECT city, version, sha256, bytes, received_ms AS receivedMs, source FROM city_bundles WHERE city = ?',
+      city,
     );
   }
 
@@ -176,17 +203,17 @@ export class CityBundles {
         name: 'bundle',
         statements: [
           {
-            sql: `INSERT INTO city_bundle (id, version, sha256, bytes, received_ms, source) VALUES (1, ?, ?, ?, ?, ?)
-              ON CONFLICT (id) DO UPDATE SET version = excluded.version, sha256 = excluded.sha256,
+            sql: `INSERT INTO city_bundles (city, version, sha256, bytes, received_ms, source) VALUES (?, ?, ?, ?, ?, ?)
+              ON CONFLICT (city) DO UPDATE SET version = excluded.version, sha256 = excluded.sha256,
               bytes = excluded.bytes, received_ms = excluded.received_ms, source = excluded.source
-              WHERE excluded.version > city_bundle.version`,
-            params: [b.version, b.sha256, b.bytes, b.receivedMs, b.source],
+              WHERE excluded.version > city_bundles.version`,
+            params: [b.city, b.version, b.sha256, b.bytes, b.receivedMs, b.source],
           },
         ],
       });
     } catch (error) {
       // A write that failed may have happened: what is on disk decides.
-      const held = this.get();
+      const held = this.get(b.city);
       if (held?.version !== b.version || Buffer.compare(held.sha256, b.sha256) !== 0) throw error;
     }
   }

@@ -191,15 +191,15 @@ CREATE TABLE checks (
 CREATE INDEX checks_holder ON checks (holder, counter) WHERE holder IS NOT NULL;
 CREATE INDEX checks_registration ON checks (registration) WHERE registration IS NOT NULL;
 
--- The newest word of the city: issuers, status lists, policy. Never an older one in its place.
-CREATE TABLE city_bundle (
-  id INTEGER PRIMARY KEY CHECK (id = 1),
+-- The newest word of a city (its pinned DID): issuers, status lists, policy. Never an older one in its place.
+CREATE TABLE city_bundles (
+  city TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   sha256 BLOB NOT NULL,
   bytes BLOB NOT NULL,
   received_ms INTEGER NOT NULL,
   source TEXT NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 `;
 
 const REGISTRY = `

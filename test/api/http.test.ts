@@ -47,6 +47,11 @@ const ROUTES: Record<string, Role | 'open'> = {
   'POST /devices/{did}/revoke': 'operator',
   'POST /devices/{did}/replace': 'operator',
   'POST /forget': 'operator',
+  'POST /checks': 'engineer',
+  'GET /checks': 'viewer',
+  'GET /checks/{index}': 'viewer',
+  'GET /checks/bundle': 'viewer',
+  'POST /checks/bundle': 'operator',
   'GET /anchors': 'viewer',
   'GET /quarantine': 'viewer',
   'GET /events': 'viewer',
@@ -176,8 +181,9 @@ describe('HEAD', () => {
       if (method !== 'GET' || path === '/events') continue;
       const get = await ask(gateway, path, { headers: { authorization } });
       const head = await ask(gateway, path, { method: 'HEAD', headers: { authorization } });
+      // Entry 0 is not sealed, and no check.
       expect([head.status, head.text, head.headers.get('content-type')], route).toEqual([
-        path.endsWith('/opening') ? 404 : 200, // entry 0 is not sealed
+        path.endsWith('/opening') || route === 'GET /checks/{index}' ? 404 : 200,
         '',
         get.headers.get('content-type'),
       ]);

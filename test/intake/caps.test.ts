@@ -6,7 +6,7 @@ import { EdgeError } from '../../edge/errors.ts';
 import { Buckets } from '../../edge/intake/buckets.ts';
 import { Gate } from '../../edge/intake/gate.ts';
 import { guardLogins } from '../../edge/intake/login-guard.ts';
-import type { Login } from '../../edge/intake/mqtt.ts';
+import type { Login } from '../../edge/intake/topics.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { Meter, Path } from './path.ts';
@@ -27,7 +27,7 @@ const loginOf = (gateway: TestGateway, device: TestDevice, clientId = 'raw') => 
 
 describe('every cap', () => {
   it('is a key of the config with a default and bounds, and a metric from the start', async () => {
-    const sections = ['mqtt', 'http', 'intake'] as const;
+    const sections = ['mqtt', 'http', 'checks', 'intake'] as const;
     const keys = sections.flatMap((section) =>
       Object.keys(ConfigSchema.properties[section].properties)
         .filter((key) => /^max|Timeout/.test(key))

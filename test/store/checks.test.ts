@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { type CheckRow, Checks, CityBundles, forgetChecks, saveCheck } from '../../edge/store/checks.ts';
+import { type CheckRow, Checks, CityBundles, forgetChecks, knownChecks, saveCheck } from '../../edge/store/checks.ts';
 import { Store } from '../../edge/store/store.ts';
 import { onTestFinished } from '../support/ends.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -50,7 +50,8 @@ it('keeps what was decided, and finds it by registration, counter and nonce', as
   expect(checks.list(2, Number.MAX_SAFE_INTEGER).map((r) => r.idx)).toEqual([5, 2]);
   expect(checks.list(2, 5).map((r) => r.idx)).toEqual([2, 1]);
   expect(checks.ofRegistration('urn:r:1', 9).map((r) => r.idx)).toEqual([2, 1]);
-  expect(checks.fromCounter('did:key:1', 2, 9).map((r) => r.idx)).toEqual([2]);
+  expect([checks.highestCounter('did:key:1'), checks.highestCounter('did:key:x')]).toEqual([2, undefined]);
+  expect([checks.from(2, 9).map((r) => r.idx), checks.newest]).toEqual([[2, 5], 5]);
   expect(checks.withCounter('did:key:1', 1, 9).map((r) => r.idx)).toEqual([1]);
   expect([checks.isUsed(bytes(5)), checks.isUsed(bytes(9))]).toEqual([true, false]);
   expect(checks.counts()).toEqual([{ decision: 'ALLOW', reason: 'OK', n: 3 }]);
@@ -85,7 +86,11 @@ it('forgets one vehicle by its registration, with all of its pseudonyms, and nob
     row(4, { holder: 'did:key:c', registration: 'urn:r:2' }),
   ];
   await store.write({ statements: rows.flatMap((r) => saveCheck(r, 100)) });
+  expect(knownChecks(store, 'urn:r:1')).toBe(3);
   await store.write({ statements: forgetChecks('urn:r:1') });
+  expect([knownChecks(store, 'urn:r:1'), knownChecks(store, 'did:key:b'), knownChecks(store, 'urn:r:2')]).toEqual([
+    0, 0, 1,
+  ]);
   for (const idx of [1, 2, 3]) {
     const { decidedMs, gate, zone, purpose, decision, reason, digest, ...rest } = checks.get(idx) as CheckRow;
     expect({ decidedMs, gate, zone, purpose, decision, reason }).toMatchObject({ gate: 'north', zone: 'depot' });
@@ -101,8 +106,9 @@ it('never puts an older bundle in the place of a newer one, nor other bytes unde
   const folder = tempFolder();
   const store = await openStore(folder);
   const bundles = new CityBundles(store);
-  expect(bundles.get()).toBeUndefined();
+  expect(bundles.get('city')).toBeUndefined();
   const bundle = (version: number, fill = version) => ({
+    city: 'city',
     version,
     sha256: bytes(fill),
     bytes: bytes(fill, 500),
@@ -110,11 +116,12 @@ it('never puts an older bundle in the place of a newer one, nor other bytes unde
     source: 'file',
   });
   for (const b of [bundle(5), bundle(4), bundle(5, 9)]) await bundles.put(b);
-  expect(bundles.get()).toMatchObject({ version: 5, receivedMs: 5, sha256: Buffer.from(bytes(5)) });
+  expect(bundles.get('city')).toMatchObject({ version: 5, receivedMs: 5, sha256: Buffer.from(bytes(5)) });
   await store.close();
   const again = new CityBundles(await openStore(folder));
   await again.put(bundle(3));
-  expect(again.get()?.version).toBe(5);
+  expect(again.get('city')?.version).toBe(5);
+  await again.put({ ...bundle(1), city: 'another' }); // a key of its own counts from its own beginning
   await again.put(bundle(6));
-  expect(again.get()?.version).toBe(6);
+  expect([again.get('city')?.version, again.get('another')?.version]).toEqual([6, 1]);
 });

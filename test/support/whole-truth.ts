@@ -14,6 +14,7 @@ import { publicKeyFromDid } from '../../edge/wire/did.ts';
 import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { decodeEnvelope, type Envelope } from '../../edge/wire/envelope.ts';
 import { verifyP256 } from '../../edge/wire/p256.ts';
+import { checkChecks, checkOf } from './check-truth.ts';
 import { SealedTruth, saltedHash } from './sealed-truth.ts';
 
 const sha256 = (...parts: Uint8Array[]): Buffer => {
@@ -158,6 +159,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
     const prunedContents = new Map<string, { salt: Uint8Array; digest: Buffer }>();
     const forgotten = new Set<number>();
     let sealed = 0;
+    const checks = new Map<number, Buffer>();
     const minimumIndex = Number(meta.get('minimum-index') ?? 0);
     let next = 0;
     let verifierKey: ReturnType<typeof parseVerifierKey> | undefined;
@@ -190,6 +192,8 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
         byHash.set(hash, row.idx);
         const gap = e.iss === meta.get('did') ? gapOf(e.records, row.idx) : undefined;
         if (gap) gaps.push(gap);
+        const check = e.iss === meta.get('did') ? checkOf(e.records) : undefined;
+        if (check) checks.set(row.idx, check);
         if (row.idx === 0) {
           expect(e.iss).toBe(meta.get('did'));
           expect(e.records).toContainEqual({ n: 'origin', vs: meta.get('origin') });
@@ -234,6 +238,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
     }
     expect([...checkpoints.keys()], 'checkpoints beyond the log').toEqual([]);
     checkCosignatures(db);
+    checkChecks(db, checks, meta.get('did') as string, meta.has('previous'));
     for (const row of db
       .prepare<[], { device: number; epoch: number; seq: number; entries: number }>('SELECT * FROM counters')
       .all()) {
