@@ -46,10 +46,8 @@ export async function loadLog(folder: BenchFolder, entries: number, deviceCount:
   for (let i = 0; i < deviceCount; i++) {
     const device = makeDevice(i, 'Ed25519', 'sensor');
     const { did, sub, secretKey } = device;
-    if (!devices.get(did)) {
-      await devices.enrol({ did, kind: 'sensor', custody: 'device', sub }, FIRST_MS);
-      enrolled.push(device);
-    }
+    if (!devices.get(did)) await devices.enrol({ did, kind: 'sensor', custody: 'device', sub }, FIRST_MS);
+    if (i >= enrolled.length) enrolled.push(device);
     const der = Buffer.concat([ED25519_PKCS8, Buffer.from(secretKey, 'hex')]);
     const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
     writers.push({ id: devices.get(did)?.id as number, did, sub, key, counter: CounterState.fresh });

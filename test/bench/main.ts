@@ -1,6 +1,7 @@
 /**
- * npm run bench [-- PART ... [--entries N]]: figures measured now, on this machine, each beside a peer or a limit.
- * --entries: how large a log the part `flat` compares with an empty one.
+ * npm run bench [-- PART ... [--entries N] [--keep FOLDER]]: figures measured now, on this machine, each beside a peer
+ * or a limit. --entries: how large a log the part `flat` compares with an empty one. --keep: where that log stays, for
+ * the next time.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -12,14 +13,14 @@ import { Bench } from './report.ts';
 import { benchGas, benchMemory } from './whole.ts';
 
 const { values, positionals: wanted } = parseArgs({
-  options: { entries: { type: 'string', default: '1000000' } },
+  options: { entries: { type: 'string', default: '1000000' }, keep: { type: 'string', default: '' } },
   allowPositionals: true,
 });
 const parts: Record<string, (bench: Bench) => Promise<void>> = {
   intake: benchIntake,
   loop: benchLoop,
   merkle: benchMerkle,
-  flat: (bench) => benchFlat(bench, Number(values.entries)),
+  flat: (bench) => benchFlat(bench, Number(values.entries), values.keep),
   gas: benchGas,
   memory: benchMemory,
 };

@@ -68,9 +68,8 @@ export type BenchFolder = {
   epoch: number;
 };
 
-/** A config and a data folder that outlive a gateway's process. */
-export function makeBenchFolder(chain: 'none' | 'embedded' = 'none'): BenchFolder {
-  const path = mkdtempSync(join(tmpdir(), 'sejong-bench-'));
+/** A config and a data folder that outlive a gateway's process; @param path where, if not in a temporary folder */
+export function makeBenchFolder(chain: 'none' | 'embedded' = 'none', path = temporary()): BenchFolder {
   const config = join(path, 'edge.yaml');
   const data = join(path, 'data');
   writeFileSync(
@@ -80,7 +79,8 @@ export function makeBenchFolder(chain: 'none' | 'embedded' = 'none'): BenchFolde
   return { path, config, data, enrolled: new Map(), epoch: 0 };
 }
 
-/** As npm's scripts and the unit in the README set it. */
+const temporary = (): string => mkdtempSync(join(tmpdir(), 'sejong-bench-'));
+
 /** As npm run edge and the unit of the README have it. */
 const ENV = {
   MALLOC_ARENA_MAX: '2',
