@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { publicKeyFromDid } from '../../edge/wire/did.ts';
+import { PATIENCE_MS } from '../city/command.ts';
 import { CityOffice } from '../city/office.ts';
 import { lockFolder } from '../lock.ts';
 import { UsageError } from '../options.ts';
@@ -20,7 +21,7 @@ const OPTIONS = {
   vouch: 'DID       the city vouches for this gateway first, in this zone',
   api: 'URL       brings bundles to the gateway through its API, with the token in SEJONG_TOKEN',
   bundle: 'FILE      or brings them as this file: checks.bundleFile of the gateway',
-  every: 'SECONDS   go on: a good vehicle so often, and a bad one after every third',
+  every: 'SECONDS   go on: a good vehicle so often, and a bad one after every second',
   for: 'SECONDS   with --every: so long (until it is stopped)',
 } as const;
 type Values = { [K in keyof typeof OPTIONS]?: string } & { p256?: boolean; quiet?: boolean; help?: boolean };
@@ -46,7 +47,15 @@ export function checkHelp(): string {
   ].join('\n');
 }
 
-export type CheckLine = { scenario: string; decision: string; reason: string; expected: string; ok: boolean };
+export type CheckLine = {
+  scenario: string;
+  says: string;
+  decision: string;
+  reason: string;
+  /** Decision and reason. */
+  expected: string;
+  ok: boolean;
+};
 type Output = { say: (line: string) => void; send: (message: object) => void };
 
 /** @returns the exit code */
@@ -67,38 +76,52 @@ export async function check(
   const every = v.every === undefined ? undefined : seconds(v.every, 'every');
   const end = v.for === undefined ? Number.POSITIVE_INFINITY : Date.now() + 1000 * seconds(v.for, 'for');
   const folder = resolve(v.city ?? './sim-city');
-  const world = makeWorld(v, folder, env);
-  const unlock = await lockFolder(folder);
+  CityOffice.open(folder);
+  const unlock = await lockFolder(folder, PATIENCE_MS);
+  try {
+    // Its books are read when nobody else writes them.
+    return await playAll(makeWorld(v, folder, env), { v, names: positionals, every, end }, out, stop);
+  } finally {
+    unlock();
+  }
+}
+
+type Plan = { v: Values; names: readonly string[]; every: number | undefined; end: number };
+
+async function playAll(
+  world: CheckWorld,
+  { v, names, every, end }: Plan,
+  out: Output,
+  stop: AbortSignal,
+): Promise<number> {
   const counts: Record<string, number> = {};
   let wrong = 0;
   const playOne = async (name: string): Promise<void> => {
     const line = await play(name, world);
-    counts[`${line.decision} ${line.reason}`] = (counts[`${line.decision} ${line.reason}`] ?? 0) + 1;
+    // Whoever stops us may have stopped the gateway as well.
+    if (!line.ok && stop.aborted) return;
+    const key = `${line.decision} ${line.reason}`;
+    counts[key] = (counts[key] ?? 0) + 1;
     if (!line.ok) wrong++;
     if (!v.quiet) out.say(lineOf(line));
     out.send({ type: 'check', ...line });
   };
-  try {
-    if (v.vouch !== undefined) world.city.vouchFor(checkedDid(v.vouch), world.origin, [world.zone]);
-    const refused = await world.deliver(world.city.publish());
-    if (refused !== undefined) throw new Error(`the gateway refuses the city's bundle: ${refused}`);
-    out.send({ type: 'ready' });
-    const names = positionals.length > 0 ? positionals : Object.keys(CHECK_SCENARIOS);
-    if (every === undefined)
-      for (const name of names) {
-        if (stop.aborted) break;
-        await playOne(name);
-      }
-    else {
-      const bad = names.filter((name) => name !== 'pass');
-      for (let turn = 1; !stop.aborted && Date.now() < end; turn++) {
-        const next = turn % 4 === 0 ? bad.shift() : 'pass';
-        await playOne(next ?? 'pass');
-        await wait(every * 1000, undefined, { signal: stop }).catch(() => undefined);
-      }
+  if (v.vouch !== undefined) world.city.vouchFor(checkedDid(v.vouch), world.origin, [world.zone]);
+  const refused = await world.deliver(world.city.publish());
+  if (refused !== undefined) throw new Error(`the gateway refuses the city's bundle: ${refused}`);
+  out.send({ type: 'ready' });
+  const wanted = names.length > 0 ? names : Object.keys(CHECK_SCENARIOS);
+  if (every === undefined)
+    for (const name of wanted) {
+      if (stop.aborted) break;
+      await playOne(name);
     }
-  } finally {
-    unlock();
+  else {
+    const bad = wanted.filter((name) => name !== 'pass');
+    for (let turn = 1; !stop.aborted && Date.now() < end; turn++) {
+      await playOne((turn % 3 === 0 && bad.shift()) || 'pass');
+      await wait(every * 1000, undefined, { signal: stop }).catch(() => undefined);
+    }
   }
   const summary = { checks: counts, wrong };
   out.send({ type: 'summary', ...summary });
@@ -110,12 +133,13 @@ export async function check(
 export async function play(name: string, world: CheckWorld): Promise<CheckLine> {
   const scenario = CHECK_SCENARIOS[name];
   if (!scenario) throw new Error(`no scenario ${name}`);
+  const { says } = scenario;
   const expected = `${scenario.expects.decision} ${scenario.expects.reason}`;
   try {
     const { decision, reason } = await scenario.play(world);
-    return { scenario: name, decision, reason, expected, ok: `${decision} ${reason}` === expected };
+    return { scenario: name, says, decision, reason, expected, ok: `${decision} ${reason}` === expected };
   } catch (error) {
-    return { scenario: name, decision: 'FAILED', reason: (error as Error).message, expected, ok: false };
+    return { scenario: name, says, decision: 'FAILED', reason: (error as Error).message, expected, ok: false };
   }
 }
 

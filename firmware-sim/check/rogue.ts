@@ -60,6 +60,11 @@ export class RogueGate {
     return rogue;
   }
 
+  /** It is its own city. */
+  get did(): string {
+    return this.#self.did;
+  }
+
   get url(): string {
     return `mqtt://127.0.0.1:${(this.#server.address() as { port: number }).port}`;
   }

@@ -29,11 +29,16 @@ export type CheckScenario = {
 
 const SPEED_KMH = 30;
 const DAY_MS = 86_400_000;
+/** A pseudonym is for a visit or two. */
+const LIFE_HOURS = 0.25;
 
 /** A vehicle that drives up to the gate, with a credential as wished. */
 function pseudonym(world: CheckWorld, wish: Partial<VehicleWish> = {}, by: CityOffice = world.city): Pseudonym {
   const { zone, purpose, keyType } = world;
-  return newPseudonym((did) => by.issue({ did, zones: [zone], purposes: [purpose], ...wish }), keyType);
+  return newPseudonym(
+    (did) => by.issue({ did, zones: [zone], purposes: [purpose], hours: LIFE_HOURS, ...wish }),
+    keyType,
+  );
 }
 const drive = ({ place }: CheckWorld, change: Partial<Drive> = {}): Drive => ({
   to: place,

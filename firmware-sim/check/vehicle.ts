@@ -102,9 +102,13 @@ export class Visit {
     return { challenge, presentation, bytes: encodePresentation(presentation, telemetry) };
   }
 
+  async send({ bytes }: Presented): Promise<void> {
+    await this.#line.send('presentation', bytes);
+  }
+
   /** Sends it, and waits for what the gateway signs over both nonces. @throws EdgeError FAKE_GATEWAY */
   async decide(presented: Presented): Promise<Decision> {
-    await this.#line.send('presentation', presented.bytes);
+    await this.send(presented);
     const decision = decodeDecision(await this.#line.next('decision'));
     verifyDecision(decision, presented);
     return decision;

@@ -91,6 +91,8 @@ const ACTIONS: Record<string, { says: string; act: (office: CityOffice, v: Value
 };
 
 const FOLDER = './sim-city';
+/** One action takes milliseconds, and a simulator that was told to stop at most two seconds. */
+export const PATIENCE_MS = 5000;
 
 export function issuerHelp(): string {
   return [
@@ -126,7 +128,7 @@ export async function issuer(argv: readonly string[], say: (line: string) => voi
   const fresh = name === 'init' ? { keyType: values.p256 ? ('P-256' as const) : ('Ed25519' as const) } : undefined;
   // Two at once would give one index, or one version, twice.
   CityOffice.open(folder, fresh);
-  const unlock = await lockFolder(folder);
+  const unlock = await lockFolder(folder, PATIENCE_MS);
   try {
     say(JSON.stringify(action.act(CityOffice.open(folder), values)));
   } finally {

@@ -1,7 +1,7 @@
 /**
  * A simulated city: the key that signs bundles, an issuer of vehicle credentials, and its books. What is in the folder:
  * `city.key` and `issuer.key` (0600), `books.json`. A credential is in the books before anybody holds it, so an index of
- * a status list is never given twice.
+ * a status list is never given twice while the credential that has it is good.
  */
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -133,6 +133,8 @@ export class CityOffice {
   issue(wish: VehicleWish): VehicleCredential {
     const now = Date.now();
     const from = wish.from ?? now;
+    // What is over needs no status any more, and its index is free.
+    this.#books.issued = this.#books.issued.filter((one) => Date.parse(one.validUntil) > now - HOUR_MS);
     const { list, index } = this.#freshIndex();
     const id = `urn:uuid:${randomUUID()}`;
     const validUntil = timeText(from + (wish.hours ?? VEHICLE_HOURS) * HOUR_MS);
