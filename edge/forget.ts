@@ -10,7 +10,7 @@
  * that it is known. So does the enrolment (DID, sub): it says who may speak. Out of reach are readings that were public,
  * files that were set aside or exported, and backups: the answer names the first two.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { EdgeError, errorLine } from './errors.ts';
@@ -20,7 +20,7 @@ import { GATEWAY_KIND } from './intake/profiles.ts';
 import type { Log } from './log/log.ts';
 import { subjectDigest, tombstoneRecords } from './log/tombstone.ts';
 import type { Devices } from './store/devices.ts';
-import { destroy, emptyBoxes, isForgetting, knownOf, leaveNoTrace } from './store/forget.ts';
+import { destroy, emptyBoxes, forgetting, knownOf, leaveNoTrace } from './store/forget.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import type { SqlStatement, Store } from './store/store.ts';
 
@@ -44,7 +44,7 @@ export type Forgotten = {
   salt: Uint8Array | null;
   /** Devices of the subject that are enrolled here. */
   devices: number;
-  /** Entries whose contents were destroyed. */
+  /** Entries whose contents were destroyed meanwhile. */
   entries: number;
   /** Refused envelopes of it that lay in quarantine. */
   quarantined: number;
@@ -65,7 +65,7 @@ const PATIENCE_MS = 5_000;
 export class Forgetting {
   readonly #o: ForgetOptions;
   #stopped = false;
-  #tidying: Promise<number> | undefined;
+  #tidying: Promise<void> = Promise.resolve();
   /** Entries whose contents were destroyed, since start. */
   count = 0;
 
@@ -75,11 +75,11 @@ export class Forgetting {
 
   /** Goes on with what was begun before. */
   start(): void {
-    if (isForgetting(this.#o.store)) void this.#tidy();
+    if (this.pending) void this.#tidy();
   }
 
   get pending(): boolean {
-    return isForgetting(this.#o.store);
+    return forgetting(this.#o.store) !== undefined;
   }
 
   /**
@@ -97,57 +97,55 @@ export class Forgetting {
     if (devices.length === 0 && others === 0) throw new EdgeError('SUBJECT_UNKNOWN', subject);
     const { keys, quarantined, open } = knownOf(store, ids, dids);
     const salt = randomBytes(32);
+    const before = this.count;
     let tombstone: number | null = null;
     if (keys + quarantined + others > 0)
       await accept.act((own) => {
         const records = tombstoneRecords(subjectDigest(salt, subject), log.size);
-        own.also([...destroy(ids, dids), ...this.#o.others.flatMap((other) => other.destroy(subject))]);
+        own.also([...destroy(ids, dids, randomUUID()), ...this.#o.others.flatMap((other) => other.destroy(subject))]);
         tombstone = own.say(records);
       });
     quarantine.recount(dids);
     faultPoint('forget.begun');
-    const tidied = this.#tidy();
-    await Promise.race([tidied, wait(PATIENCE_MS, undefined, { ref: false })]);
-    const complete = !this.pending;
+    await Promise.race([this.#tidy(), wait(PATIENCE_MS, undefined, { ref: false })]);
     return {
       tombstone,
       salt: tombstone === null ? null : salt,
       devices: devices.length,
-      entries: complete ? await tidied : 0,
+      entries: this.count - before,
       quarantined,
       others,
       open,
-      complete,
+      complete: !this.pending,
       asides: asides().map((path) => basename(path)),
     };
   }
 
   /** One at a time; who comes while it runs waits for a turn of his own, because it may have passed his entries. */
-  #tidy(): Promise<number> {
-    const before = this.#tidying ?? Promise.resolve(0);
-    const mine = before.then(() => this.#empty());
-    this.#tidying = mine;
-    return mine;
+  #tidy(): Promise<void> {
+    this.#tidying = this.#tidying.then(() => this.#empty());
+    return this.#tidying;
   }
 
-  async #empty(): Promise<number> {
+  async #empty(): Promise<void> {
     const { store, log, report } = this.#o;
-    let emptied = 0;
     let problem: string | undefined;
-    while (!this.#stopped && isForgetting(store))
+    for (let token = forgetting(store); token !== undefined && !this.#stopped; token = forgetting(store))
       try {
-        const step = await emptyBoxes(store, log.size);
-        emptied += step.emptied;
-        this.count += step.emptied;
-        faultPoint('forget.step');
-        if (step.done) await leaveNoTrace(store);
+        for (let from = 0; from < log.size && !this.#stopped; ) {
+          const step = await emptyBoxes(store, from);
+          from = step.next;
+          this.count += step.emptied;
+          faultPoint('forget.step');
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        if (!this.#stopped) await leaveNoTrace(store, token);
       } catch (error) {
         const line = errorLine(error);
         if (line !== problem) report(`forget: ${line}`);
         problem = line;
         await wait(RETRY_MS, undefined, { ref: false });
       }
-    return emptied;
   }
 
   async stop(): Promise<void> {

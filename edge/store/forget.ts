@@ -2,7 +2,7 @@
 import { isForgotten, PRUNED_BOX } from './contents.ts';
 import { type SqlStatement, type Store, setMeta } from './store.ts';
 
-/** The next entry to look at, while there may be boxes left that nobody can open any more. */
+/** There while boxes may be left that nobody can open any more: another value each time that something is forgotten. */
 const FORGETTING = 'forgetting';
 /** Entries looked through at once: some milliseconds. */
 const WINDOW = 10_000;
@@ -34,7 +34,7 @@ export function knownOf(store: Store, devices: readonly number[], dids: readonly
  * For one transaction, after which nothing can be read any more. Each is overwritten in place, by as many bytes, before
  * anything moves: see contents.ts.
  */
-export const destroy = (devices: readonly number[], dids: readonly string[]): SqlStatement[] => [
+export const destroy = (devices: readonly number[], dids: readonly string[], token: string): SqlStatement[] => [
   {
     sql: `UPDATE content_keys SET secret = zeroblob(length(secret)) WHERE about IN ${LIST}`,
     params: [JSON.stringify(devices)],
@@ -45,46 +45,45 @@ export const destroy = (devices: readonly number[], dids: readonly string[]): Sq
     params: [JSON.stringify(dids)],
   },
   { sql: `DELETE FROM quarantine WHERE did IN ${LIST}`, params: [JSON.stringify(dids)] },
-  setMeta(FORGETTING, '0'),
+  setMeta(FORGETTING, token),
 ];
 
-export const isForgetting = (store: Store): boolean => store.meta(FORGETTING) !== undefined;
+/** The token of what was forgotten last, while there is something to tidy up. */
+export const forgetting = (store: Store): string | undefined => store.meta(FORGETTING);
 
 /**
- * One step of tidying up: empties boxes without a key, from where the last step ended.
- * @returns how many envelopes they held, and whether that was the end
+ * One step of tidying up: empties the boxes without a key among some entries.
+ * @returns how many envelopes they held, and the first entry that was not looked at
  */
-export async function emptyBoxes(store: Store, size: number): Promise<{ emptied: number; done: boolean }> {
-  const from = Number(store.meta(FORGETTING) ?? size);
+export async function emptyBoxes(store: Store, from: number): Promise<{ emptied: number; next: number }> {
+  const next = from + WINDOW;
   const rows = store.all<{ idx: number; bytes: number }>(
     `SELECT idx, length(box) AS bytes FROM contents JOIN content_keys ON content_keys.id = contents.key
      WHERE idx >= ? AND idx < ? AND secret = zeroblob(length(secret)) AND (length(box) > 0 OR digest IS NOT NULL)`,
     from,
-    from + WINDOW,
+    next,
   );
-  const next = from + WINDOW;
-  await store.write({
-    name: 'forget',
-    statements: [
-      ...(rows.length === 0
-        ? []
-        : [
-            {
-              sql: `UPDATE contents SET box = x'', digest = NULL WHERE idx IN ${LIST}`,
-              params: [JSON.stringify(rows.map(({ idx }) => idx))],
-            },
-          ]),
-      setMeta(FORGETTING, String(next)),
-    ],
-  });
-  return { emptied: rows.filter(({ bytes }) => bytes > PRUNED_BOX).length, done: next >= size };
+  if (rows.length > 0)
+    await store.write({
+      name: 'forget',
+      statements: [
+        {
+          sql: `UPDATE contents SET box = x'', digest = NULL WHERE idx IN ${LIST}`,
+          params: [JSON.stringify(rows.map(({ idx }) => idx))],
+        },
+      ],
+    });
+  return { emptied: rows.filter(({ bytes }) => bytes > PRUNED_BOX).length, next };
 }
 
-/** What was overwritten leaves the write-ahead log. @throws EdgeError STORE_UNAVAILABLE while another process reads */
-export async function leaveNoTrace(store: Store): Promise<void> {
+/**
+ * What was overwritten leaves the write-ahead log. All is done then, unless more was forgotten since `token`.
+ * @throws EdgeError STORE_UNAVAILABLE while another process reads
+ */
+export async function leaveNoTrace(store: Store, token: string): Promise<void> {
   await store.write({ name: 'forget', statements: [], emptyLog: true });
   await store.write({
     name: 'forget',
-    statements: [{ sql: 'DELETE FROM meta WHERE key = ?', params: [FORGETTING] }],
+    statements: [{ sql: 'DELETE FROM meta WHERE key = ? AND value = ?', params: [FORGETTING, token] }],
   });
 }

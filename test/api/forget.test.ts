@@ -264,6 +264,25 @@ describe('forget', () => {
     expect((await gateway.finish()).forgotten.size).toBe(3);
   });
 
+  it('of many at once takes all of each, and tidies up after the last', async () => {
+    const gateway = await startTestGateway();
+    const cars = await Promise.all(
+      Array.from({ length: 6 }, (_, i) => new TestDevice(`car-${i}`, 'vehicle').enrol(gateway)),
+    );
+    const send = () => Promise.all(cars.map((car) => offer(gateway, car, car.envelope({ records: speed(1) }))));
+    for (let i = 0; i < 20; i++) await send();
+    await Promise.all([
+      ...cars.slice(1).map(({ did }) => forget(gateway, did)),
+      send(),
+      forget(gateway, cars[1]?.sub ?? ''),
+    ]);
+    await until(() => !gateway.parts.forgetting.pending, 'all is tidied up');
+    const truth = await gateway.finish({ verifyOneIn: 20 });
+    expect(truth.forgotten.size).toBeGreaterThanOrEqual(100);
+    expect(truth.sealed + truth.forgotten.size).toBe(126);
+    expect(truth.sealed).toBeGreaterThanOrEqual(21);
+  });
+
   it('waits for who reads the file meanwhile, and says that traces are left until then', async () => {
     const gateway = await startTestGateway();
     const car = await new TestDevice('car', 'vehicle').enrol(gateway);
@@ -272,7 +291,7 @@ describe('forget', () => {
     const reader = new Database(join(gateway.config.dataFolder, 'edge.db'), { readonly: true });
     reader.exec('BEGIN');
     reader.prepare('SELECT count(*) FROM entries').get();
-    expect(await forget(gateway, car.sub)).toMatchObject({ complete: false });
+    expect(await forget(gateway, car.sub)).toMatchObject({ complete: false, entries: 1 });
     expect((await gateway.api('/metrics')).text).toMatch(/^sejong_edge_forget_pending 1$/m);
     expect((await gateway.api('/entries/1')).body, 'it cannot be read already').toMatchObject({ status: 410 });
     reader.close();

@@ -1,0 +1,96 @@
+/** Sealed entries of a log whose database is damaged: what was there can be opened still, and what was forgotten stays so. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { expect, it } from 'vitest';
+import { openSalvaged } from '../../edge/log/salvage.ts';
+import { asidesOf } from '../../edge/store/aside.ts';
+import { type Step, verifyReceipt } from '../../edge/verify.ts';
+import { isHashEnvelope } from '../../edge/wire/hash-envelope.ts';
+import { STILL } from '../chain/rig.ts';
+import { edge } from '../support/cli.ts';
+import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
+
+const offer = (gateway: TestGateway, device: TestDevice, envelope: Uint8Array) =>
+  gateway.parts.accept.offer(envelope, { did: device.did, topic: 'test' });
+const of = (device: TestDevice, count: number): Uint8Array[] =>
+  Array.from({ length: count }, (_, i) => device.envelope({ records: [{ n: 'Vehicle.Speed', u: 'km/h', v: i }] }));
+
+it('are carried over and sealed anew, prove what they are over from the old file, and come back of nobody who was forgotten', async () => {
+  const first = await startTestGateway({ log: STILL });
+  const { dataFolder } = first.config;
+  const [car, gone] = [
+    await new TestDevice('car', 'vehicle').enrol(first),
+    await new TestDevice('gone', 'vehicle').enrol(first),
+  ];
+  const [proven, provenGone] = [of(car, 20), of(gone, 20)];
+  for (const [i, envelope] of proven.entries()) {
+    await offer(first, car, envelope);
+    await offer(first, gone, provenGone[i] as Uint8Array);
+  }
+  await first.parts.log.makeCheckpoint(Date.now());
+  const { size } = first.parts.log;
+  const [unsigned, unsignedGone] = [of(car, 10), of(gone, 10)];
+  for (const [i, envelope] of unsigned.entries()) {
+    await offer(first, car, envelope);
+    await offer(first, gone, unsignedGone[i] as Uint8Array);
+  }
+  // A gap of a sealed device, which the gateway speaks of in its own name.
+  const late = car.envelope({ seq: 35, records: [{ n: 'Vehicle.Speed', u: 'km/h', v: 1 }] });
+  await offer(first, car, late);
+  await first.api(`/devices/${car.did}/gaps`, { method: 'POST', body: { epoch: 1, first: 30, last: 34 } });
+  expect((await first.api('/forget', { method: 'POST', body: { subject: gone.did } })).body).toMatchObject({
+    entries: 30,
+  });
+  const salts = new Set(first.parts.entries.page(0, 1000).map(({ salt }) => Buffer.from(salt ?? []).toString('hex')));
+  await first.finish({ verifyOneIn: 20 });
+
+  // As after a power cut before the last checkpoint, which harmed a page.
+  const path = join(dataFolder, 'edge.db');
+  const db = new Database(path);
+  db.exec(`UPDATE meta SET value = '0' WHERE key = 'clean'; DELETE FROM checkpoints WHERE size > ${size}`);
+  const page = db
+    .prepare("SELECT pageno FROM dbstat WHERE name = 'entries_received' AND pagetype = 'leaf' LIMIT 1")
+    .pluck()
+    .get() as number;
+  db.close();
+  const bytes = readFileSync(path);
+  bytes.fill(0xff, (page - 1) * 4096, page * 4096);
+  writeFileSync(path, bytes);
+
+  const gateway = await startTestGateway({ dataFolder, log: STILL });
+  const { entries, log, devices } = gateway.parts;
+  expect(log.origin).toMatch(/\/2\/\d+-[0-9a-f]{16}$/);
+  const rows = entries.page(0, 1000);
+  const sealed = rows.filter(({ entry }) => isHashEnvelope(new Uint8Array(entry)));
+  expect(sealed.map(({ device, seq }) => [devices.byId(device)?.did, seq])).toEqual([
+    ...unsigned.map((_, i) => [car.did, 20 + i]),
+    [car.did, 35],
+    [gateway.info.did, expect.any(Number)],
+  ]);
+  expect(
+    sealed.some(({ salt }) => salts.has(Buffer.from(salt as Uint8Array).toString('hex'))),
+    'fresh salts',
+  ).toBe(false);
+  expect((await gateway.api(`/devices/${car.did}`)).body).toMatchObject({ declaredGaps: [{ first: 30, last: 34 }] });
+  expect(gateway.lines.some((line) => line.includes('10 no longer readable'))).toBe(true);
+
+  // From the file: a receipt of the log before, with what it is over where that was not forgotten.
+  const [aside] = asidesOf(path) as [string];
+  const opened = openSalvaged(aside);
+  const key = opened.log.verifierKey;
+  opened.close();
+  for (const [index, steps] of [
+    [5, ['seal', 'device signature']],
+    [6, ['seal']],
+  ] as const) {
+    const { code, stdout } = await edge(['salvage', aside, '--index', String(index)]);
+    expect(code).toBe(0);
+    const said: Step[] = [];
+    expect(await verifyReceipt(stdout, key, undefined, (s) => said.push(s))).toBeUndefined();
+    expect(said.map(({ name }) => name).filter((name) => ['seal', 'device signature'].includes(name))).toEqual(steps);
+  }
+  const truth = await gateway.finish();
+  expect(unsigned.every((envelope) => truth.holds(envelope))).toBe(true);
+  expect([...provenGone, ...unsignedGone].some((envelope) => truth.holds(envelope))).toBe(false);
+});
