@@ -28,6 +28,7 @@ export const CAPS = [
   'intake.maxPendingBytesPerDevice',
   'intake.maxQuarantine',
   'intake.maxQuarantinePerDevice',
+  'chain.maxRegistryEvents',
 ] as const;
 export type Cap = (typeof CAPS)[number];
 

@@ -247,6 +247,21 @@ export const ConfigSchema = Type.Object(
         default: '',
         pattern: '^$|^0x[0-9a-fA-F]{40}$',
       }),
+      devices: text(
+        "Address of the city's Devices contract, for mode rpc (sejong-edge deploy --devices makes one). Empty: no registry, what is enrolled here speaks. On the embedded chain the gateway deploys one and enrols on it.",
+        { default: '', pattern: '^$|^0x[0-9a-fA-F]{40}$' },
+      ),
+      devicesFromBlock: integer('Its first block, or any before it.', 0, 0, Number.MAX_SAFE_INTEGER),
+      devicesFile: text(
+        "The city's registry file (mode 0600): the salts by which the registry knows vehicles and households, a line of JSON each, {did, salt}. Read again when it changes. Empty: registry-salts.jsonl in the data folder.",
+        { default: '' },
+      ),
+      maxRegistryEvents: integer(
+        'Events of the registry that are kept; with more the table stays as it is.',
+        200_000,
+        1,
+        10_000_000,
+      ),
       embeddedPort: integer('Port of the embedded chain; 0 takes any free one.', 0, ...PORT),
       everySeconds: number('An anchor at most so often.', 600, 0.1, 86_400),
       pollSeconds: number('How often to look at the chain.', 5, 0.1, 3600),

@@ -412,7 +412,7 @@ const table = {
     status: 500,
     act: 'fatal',
     title: 'The chain is not the one in the config',
-    todo: 'Correct chain.rpc, chain.chainId or chain.anchors; the gateway sends nothing until they agree.',
+    todo: 'Correct chain.rpc, chain.chainId, chain.anchors or chain.devices; the gateway sends nothing until they agree.',
   },
   CHAIN_AWAY: {
     status: 503,
@@ -425,6 +425,18 @@ const table = {
     act: 'retry',
     title: 'The chain refused a transaction',
     todo: 'Read the named reason; fund the sending account, or have it registered for this origin.',
+  },
+  REGISTRY_FULL: {
+    status: 507,
+    act: 'retry',
+    title: 'The registry on the chain has more events than the cap allows',
+    todo: 'Devices are judged by the table as it stands. Look who registers so much, or raise chain.maxRegistryEvents.',
+  },
+  REGISTRY_FILE_INVALID: {
+    status: 500,
+    act: 'fatal',
+    title: "The city's registry file cannot be used",
+    todo: 'One line of JSON for each device, {"did": ..., "salt": 64 hex digits}, in a file of mode 0600; see chain.devicesFile.',
   },
   LOG_BEHIND_CHAIN: {
     status: 500,

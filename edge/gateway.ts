@@ -36,6 +36,7 @@ import { Checkpointer } from './log/checkpointer.ts';
 import { GATEWAY_SUB } from './log/gap.ts';
 import type { Retention } from './log/retention.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
+import { Registering } from './registering.ts';
 import { startRetention } from './retain.ts';
 import type { Device, Devices } from './store/devices.ts';
 import { Disk } from './store/disk.ts';
@@ -43,7 +44,6 @@ import { Entries } from './store/entries.ts';
 import { Gaps } from './store/gaps.ts';
 import { LateEntries } from './store/late.ts';
 import type { Quarantine } from './store/quarantine.ts';
-import type { Registration } from './store/registrations.ts';
 import { Tokens } from './tokens.ts';
 import { Certificates } from './transport.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
@@ -67,7 +67,7 @@ export type RunInfo = {
 
 export type Gateway = {
   info: RunInfo;
-  parts: MetricParts & { tokens: Tokens; quarantine: Quarantine; entries: Entries };
+  parts: MetricParts & { tokens: Tokens; quarantine: Quarantine; entries: Entries; registry: Registering };
   health: () => HealthView;
   /** Looks at the files of the certificates again. */
   reload: () => void;
@@ -157,8 +157,9 @@ async function build(
   const caps = new Caps();
   const gaps = new Gaps(store);
   const late = new LateEntries(store);
-  const registered = (_: Device): Registration | undefined => undefined;
-  const standing = (device: Device): Ending[] => endings(device, registered(device), now());
+  const registry = new Registering({ config, identity, store, devices, caps, report: warn });
+  closers.push(() => registry.stop());
+  const standing = (device: Device): Ending[] => endings(device, registry.registered(device), now());
   let retention: Retention | undefined;
   const accept = new Accept({
     log,
@@ -182,7 +183,7 @@ async function build(
     caps,
     alarm: warn,
     onDiskFull: () => retention?.refused(),
-    registered,
+    registered: registry.registered,
     backlog: config.devices,
     ...config.intake,
   });
@@ -207,6 +208,7 @@ async function build(
     entries: config.log.checkpointEntries,
     onError: (error) => warn(`log: ${errorLine(error)}`),
   });
+  const following = registry.start(place, CHAIN_FIRST_WORD_MS);
   let finalAnchorMs = 0;
   let wakeReaders = (): void => undefined;
   chain = await startChain(
@@ -223,6 +225,7 @@ async function build(
     },
   );
   if (epoch.behind) throw await epoch.over;
+  await following;
   const witnessing = startWitnessing(config, identity, log, store, checkpointer, () => wakeReaders(), warn);
   closers.push(() => witnessing.witnesses.stop(finalAnchorMs));
   closers.push(() => checkpointer.stop());
@@ -333,6 +336,7 @@ async function build(
     live,
     receipts,
     anchorer: chain.anchorer,
+    registry,
     epoch,
     disk,
     retention,
@@ -352,6 +356,7 @@ async function build(
       ...parts,
       gaps,
       late,
+      registration: registry.view,
       declareLost: (device, range) => declareLost(accept, device, range),
       forget: (subject) => forgetting.forget(subject),
       kinds: KINDS,

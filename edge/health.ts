@@ -4,7 +4,7 @@ import type { MetricParts } from './metrics.ts';
 
 export function describeHealth(parts: MetricParts, name: string, did: string, version: string): HealthView {
   const { log, checkpointer, mqtt, serial, quarantine, devices, anchorer, witnesses, witness, store } = parts;
-  const { now, startedAt, accept, epoch, retention } = parts;
+  const { now, startedAt, accept, epoch, retention, registry } = parts;
   const chain = anchorer?.state;
   const ports = serial.state();
   const list: HealthView['parts'] = {
@@ -30,6 +30,17 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
           ? `${chain.headSize} entries anchored at ${chain.contract} on chain ${chain.chainId}`
           : 'it has not answered yet'),
     };
+  const table = registry.state;
+  if (table) {
+    const age = table.ageSeconds === null ? 'never read' : `${table.ageSeconds} s old`;
+    list.registry = {
+      ok: table.reachable && table.problem === undefined,
+      detail: [
+        `${table.devices} devices at block ${table.block ?? 0}, ${age}`,
+        ...(table.problem ? [table.problem] : []),
+      ].join('; '),
+    };
+  }
   const peers = witnesses.state();
   if (peers.length > 0) {
     const size = log.latest?.size ?? 0;

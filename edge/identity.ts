@@ -19,6 +19,8 @@ export type Identity = {
   witnessKey: Uint8Array;
   /** secp256k1 key of the account that anchors. */
   anchorKey: Uint8Array;
+  /** secp256k1 key of the account that enrols devices on the embedded chain; made when it is asked for first. */
+  registrarKey: () => Uint8Array;
   /** @throws EdgeError KEY_UNREADABLE */
   deviceKey: (did: string) => KeyObject;
   /** Makes and keeps a key; answers its DID. */
@@ -39,6 +41,7 @@ export function openIdentity(config: Config): Identity {
     witnessKey: store.loadOrCreate('witness'),
     // Any 32 bytes but about one in 2^128 are a secp256k1 key.
     anchorKey: store.loadOrCreate('anchor'),
+    registrarKey: () => store.loadOrCreate('registrar'),
     deviceKey: (did) => {
       const secret = store.load(nameOf(did));
       return keyPair(secret, publicKeyOf(secret)).privateKey;

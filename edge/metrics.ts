@@ -6,6 +6,7 @@ import type { Sample } from './api/parts.ts';
 import type { Receipts } from './api/receipts.ts';
 import type { Caps } from './caps.ts';
 import type { Anchorer } from './chain/anchorer.ts';
+import type { RegistryState } from './chain/devices.ts';
 import type { Epoch } from './epoch/epoch.ts';
 import type { Forgetting } from './forget.ts';
 import type { Accept } from './intake/accept.ts';
@@ -35,6 +36,7 @@ export type MetricParts = {
   live: Live;
   receipts: Receipts;
   anchorer: Anchorer | undefined;
+  registry: { state: RegistryState | undefined };
   epoch: Epoch;
   disk: Disk;
   retention: Retention;
@@ -173,6 +175,21 @@ export function collectSamples(p: MetricParts): Sample[] {
     put('gauge', 'anchored_size', "Entries under the contract's head.", chain.headSize);
     put('gauge', 'anchors_pending', 'Transactions on their way.', chain.pending);
     put('counter', 'anchors_total', 'Anchors mined, ever.', p.anchorer?.transactions.anchored().count ?? 0);
+  }
+  const registry = p.registry.state;
+  if (registry) {
+    put(
+      'gauge',
+      'registry_reachable',
+      '1 when the chain of the registry answered last time.',
+      registry.reachable ? 1 : 0,
+    );
+    if (registry.ageSeconds !== null)
+      put('gauge', 'registry_age_seconds', "How old the table of the city's registry is.", registry.ageSeconds);
+    put('gauge', 'registry_block', 'All events up to this block are in the table.', registry.block ?? 0);
+    put('gauge', 'registry_devices', "Devices that are or were on the city's registry.", registry.devices);
+    put('gauge', 'registry_events', "Events of the city's registry in the table.", registry.events);
+    put('counter', 'registry_rewinds_total', 'Times that the chain took blocks back since start.', registry.rewinds);
   }
   const peers = p.witnesses.state();
   if (peers.length > 0) {

@@ -34,6 +34,15 @@ const LAYERS: [string, string[]][] = [
     'edge/epoch/',
     ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/keystore.ts', 'edge/epoch/'],
   ],
+  ['edge/salts.ts', ['edge/errors.ts', 'edge/keystore.ts']],
+  // Builds the registry's follower for gateway.ts.
+  [
+    'edge/registering.ts',
+    [
+      ...['edge/errors.ts', 'edge/caps.ts', 'edge/config.ts', 'edge/identity.ts', 'edge/salts.ts'],
+      ...['edge/api/views.ts', 'edge/chain/', 'edge/intake/profiles.ts', 'edge/store/'],
+    ],
+  ],
   // An auditor's tool: it reads the chain and proofs, and nothing that belongs to a running gateway.
   ...['edge/verify.ts', 'edge/fraud.ts'].map((file): [string, string[]] => [
     file,

@@ -6,7 +6,7 @@ import type { GapRow } from '../store/gaps.ts';
 import type { LateEntry } from '../store/late.ts';
 import type { Quarantine, QuarantineRow } from '../store/quarantine.ts';
 import { decodeEnvelope } from '../wire/envelope.ts';
-import type { EntryView } from './views.ts';
+import type { EntryView, RegistryView } from './views.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
@@ -41,7 +41,12 @@ const span = ({ epoch, first, last }: Range) => ({ epoch, first, last, count: la
 
 export const describeGap = ({ reason, idx, ...range }: GapRow) => ({ ...span(range), reason, index: idx });
 
-export function describeDevice(d: Device, quarantine: Quarantine, declared?: readonly GapRow[]) {
+export function describeDevice(
+  d: Device,
+  quarantine: Quarantine,
+  declared?: readonly GapRow[],
+  registry?: RegistryView,
+) {
   const { did, kind, custody, sub, owner, capacityW, energySource, label, status, replacedBy, enrolledMs, updatedMs } =
     d;
   const { epoch, seq, entries, lastIdx, lastMs, gaps } = d.counter;
@@ -62,6 +67,7 @@ export function describeDevice(d: Device, quarantine: Quarantine, declared?: rea
       epoch < 0 ? null : { epoch, seq, entries, lastIndex: lastIdx < 0 ? null : lastIdx, lastMs, gaps: gaps.map(span) },
     ...(declared ? { declaredGaps: declared.map(describeGap) } : {}),
     quarantined: quarantine.heldBy(did),
+    ...(registry ? { registry } : {}),
   };
 }
 

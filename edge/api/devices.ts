@@ -46,7 +46,7 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
     },
     (request) => {
       const device = known(request.params.did);
-      return describeDevice(device, quarantine, gaps.list(device.id, MAX_DECLARED));
+      return describeDevice(device, quarantine, gaps.list(device.id, MAX_DECLARED), parts.registration(device));
     },
   );
   server.post(

@@ -11,7 +11,15 @@ import type { LateEntries } from '../store/late.ts';
 import type { Quarantine } from '../store/quarantine.ts';
 import type { Tokens } from '../tokens.ts';
 import type { AskedView, CityBundleView } from './check-views.ts';
-import type { AnchorView, CallView, EvidenceView, HealthView, NewDeviceView, WitnessesView } from './views.ts';
+import type {
+  AnchorView,
+  CallView,
+  EvidenceView,
+  HealthView,
+  NewDeviceView,
+  RegistryView,
+  WitnessesView,
+} from './views.ts';
 
 /** A number to be shown at /metrics, with the labels that tell it from others of its name. */
 export type Sample = {
@@ -40,6 +48,8 @@ export type ApiParts = {
   gaps: Gaps;
   late: LateEntries;
   checks: ChecksParts;
+  /** What the city's registry says of a device; undefined where there is none. */
+  registration: (device: Device) => RegistryView | undefined;
   tokens: Tokens;
   kinds: readonly string[];
   health: () => HealthView;

@@ -103,6 +103,21 @@ export const GapView = Type.Object({
   index: Type.Integer({ description: 'The entry of the gateway that says so' }),
 });
 
+const Seconds = Type.Integer({ description: 'Unix time in seconds' });
+export const RegistryView = Type.Object(
+  {
+    status: Type.Enum(['active', 'suspended', 'revoked', 'replaced', 'unregistered']),
+    validFrom: Nullable(Seconds),
+    validUntil: Nullable(Type.Integer({ description: 'Unix time in seconds, not included; null for ever' })),
+    ageSeconds: Nullable(
+      Type.Integer({ description: 'How old this is; null where the chain of the registry was never seen' }),
+    ),
+    block: Nullable(Type.Integer({ description: 'Up to this block of the chain' })),
+  },
+  { description: "What the city's registry says of it, as far as it was followed; of one device only" },
+);
+export type RegistryView = Static<typeof RegistryView>;
+
 export const DeviceView = Type.Object({
   did: Type.String(),
   kind: Type.String(),
@@ -130,6 +145,7 @@ export const DeviceView = Type.Object({
     Type.Array(GapView, { description: 'The newest 100 ranges that the log has a gap entry for; of one device only' }),
   ),
   quarantined: Type.Integer({ description: 'Refused envelopes that lie in quarantine' }),
+  registry: Type.Optional(RegistryView),
 });
 
 export const NewDeviceView = Type.Object(

@@ -1,8 +1,9 @@
-/** Putting the Anchors contract on a chain that others keep. */
-import type { Hex } from 'viem';
+/** Putting the contracts on a chain that others keep. */
+import type { Hex, PublicClient } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 import { EdgeError } from '../errors.ts';
 import { deployData, registerData } from './contract.ts';
+import { deployDevicesData } from './devices-contract.ts';
 import { chainError, rpcClient } from './rpc.ts';
 import { sendOnce } from './setup.ts';
 
@@ -14,21 +15,8 @@ export async function deployContract(
   origin: string,
   report: (line: string) => void,
 ): Promise<Hex> {
-  const client = rpcClient(rpc);
-  const found = await client.getChainId().catch((error: unknown) => {
-    throw chainError(error, client);
-  });
-  if (found !== chainId) throw new EdgeError('CHAIN_WRONG', `the RPC is chain ${found}, the config says ${chainId}`);
-  const { contractAddress, transactionHash } = await sendOnce(
-    client,
-    account,
-    chainId,
-    undefined,
-    deployData(account.address),
-    'deploy',
-  );
-  if (!contractAddress) throw new EdgeError('CHAIN_REFUSED', `deploy made no contract (${transactionHash})`);
-  report(`deployed in ${transactionHash}`);
+  const client = await clientOf(rpc, chainId);
+  const contractAddress = await deploy(client, chainId, account, deployData(account.address), report);
   const registered = await sendOnce(
     client,
     account,
@@ -38,5 +26,40 @@ export async function deployContract(
     'register',
   );
   report(`registered ${origin} for ${account.address} in ${registered.transactionHash}`);
+  return contractAddress;
+}
+
+/**
+ * The city's registry. The account is its administrator and first registrar.
+ * @returns the contract's address. @throws EdgeError CHAIN_WRONG, CHAIN_AWAY, CHAIN_REFUSED
+ */
+export async function deployDevices(
+  rpc: string,
+  chainId: number,
+  account: PrivateKeyAccount,
+  report: (line: string) => void,
+): Promise<Hex> {
+  return deploy(await clientOf(rpc, chainId), chainId, account, deployDevicesData(account.address), report);
+}
+
+async function clientOf(rpc: string, chainId: number): Promise<PublicClient> {
+  const client = rpcClient(rpc);
+  const found = await client.getChainId().catch((error: unknown) => {
+    throw chainError(error, client);
+  });
+  if (found !== chainId) throw new EdgeError('CHAIN_WRONG', `the RPC is chain ${found}, the config says ${chainId}`);
+  return client;
+}
+
+async function deploy(
+  client: PublicClient,
+  chainId: number,
+  account: PrivateKeyAccount,
+  data: Hex,
+  report: (line: string) => void,
+): Promise<Hex> {
+  const { contractAddress, transactionHash } = await sendOnce(client, account, chainId, undefined, data, 'deploy');
+  if (!contractAddress) throw new EdgeError('CHAIN_REFUSED', `deploy made no contract (${transactionHash})`);
+  report(`deployed in ${transactionHash}`);
   return contractAddress;
 }

@@ -44,6 +44,7 @@ export function endings(
     const { block, validFrom, validUntil } = registered;
     const add = (what: string, since: number): unknown =>
       found.push({ status: what, by: 'registry', sinceMs: since * 1000, block });
+    if (registered.elsewhere) add('of another metering point', 0);
     if (registered.status !== 'active') add(registered.status, registered.since);
     if (clockSynced && receivedMs < validFrom * 1000) add('not valid yet', validFrom);
     if (clockSynced && validUntil !== null && receivedMs >= validUntil * 1000) add('expired', validUntil);

@@ -38,6 +38,8 @@ export type Registration = Period & {
   capacityW: number;
   custody: 'device' | 'gateway';
   replacedBy: string | null;
+  /** It is registered for another metering point than it is enrolled for here. */
+  elsewhere?: true;
 };
 
 export type Block = { number: number; hash: string; time: number };

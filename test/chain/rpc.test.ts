@@ -54,7 +54,7 @@ describe('a chain that others keep', () => {
     proxy.fate = ({ method }) => (method === 'eth_chainId' ? { result: '0x1' } : 'forward');
     const error = await refusal(city.gateway({ rpc: proxy.rpc }));
     expect(error.line).toBe(
-      `CHAIN_WRONG: The chain is not the one in the config: ${proxy.rpc} is chain 1, the config says 31337. Correct chain.rpc, chain.chainId or chain.anchors; the gateway sends nothing until they agree.`,
+      `CHAIN_WRONG: The chain is not the one in the config: ${proxy.rpc} is chain 1, the config says 31337. Correct chain.rpc, chain.chainId, chain.anchors or chain.devices; the gateway sends nothing until they agree.`,
     );
     expect(proxy.raws).toEqual([]);
     wholeTruth(city.dataFolder);

@@ -3,10 +3,11 @@
  * checks everything that the gateway promised, with code of its own where the gateway has an opinion.
  */
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { encode, rfc8949EncodeOptions } from 'cborg';
-import { type Hex, keccak256, recoverTypedDataAddress, toHex } from 'viem';
+import { type Abi, type Hex, keccak256, type PublicClient, recoverTypedDataAddress, toHex } from 'viem';
 import { expect } from 'vitest';
 import type { AnchorsContract } from '../../edge/chain/contract.ts';
 import { openCheckpoint, parseVerifierKey } from '../../edge/log/checkpoint.ts';
@@ -444,6 +445,58 @@ export async function checkAnchors(dataFolder: string, contract: AnchorsContract
     }
     expect(checked, 'anchors beyond the log').toBe(sizes.size);
     return checked;
+  } finally {
+    db.close();
+  }
+}
+
+const STATUS = ['unknown', 'active', 'suspended', 'revoked', 'replaced'];
+
+/**
+ * What the rows of the registry add up to is what the contract holds, of each device.
+ * @returns how many devices
+ */
+export async function checkRegistry(dataFolder: string, contract: Hex, client: PublicClient): Promise<number> {
+  const { abi } = JSON.parse(
+    readFileSync(new URL('../../contracts/artifacts/Devices.json', import.meta.url), 'utf8'),
+  ) as { abi: Abi };
+  const db = new Database(join(dataFolder, 'edge.db'), { readonly: true });
+  try {
+    const devices = new Map<string, Record<string, unknown>>();
+    for (const { device, data } of db
+      .prepare<[], { device: Uint8Array; data: string }>(
+        'SELECT device, data FROM registry_events ORDER BY block, log_index',
+      )
+      .all()) {
+      const key = `0x${Buffer.from(device).toString('hex')}`;
+      const { event, ...said } = JSON.parse(data) as { event: string } & Record<string, unknown>;
+      const first = event === 'registered' ? { status: 'active', replacedBy: null } : {};
+      devices.set(key, { ...devices.get(key), ...first, ...said });
+    }
+    for (const [key, row] of devices) {
+      const held = (await client.readContract({ address: contract, abi, functionName: 'get', args: [key] })) as Record<
+        string,
+        unknown
+      >;
+      expect({
+        status: row.status,
+        owner: row.owner,
+        meteringPoint: row.meteringPoint,
+        validFrom: row.validFrom,
+        validUntil: row.validUntil ?? 2 ** 40 - 1,
+        capacityW: BigInt(row.capacityW as number),
+        replacedBy: row.replacedBy ?? `0x${'00'.repeat(32)}`,
+      }).toEqual({
+        status: STATUS[held.status as number],
+        owner: (held.owner as string).toLowerCase(),
+        meteringPoint: held.meteringPoint,
+        validFrom: held.validFrom,
+        validUntil: held.validUntil,
+        capacityW: held.capacityW,
+        replacedBy: held.replacedBy,
+      });
+    }
+    return devices.size;
   } finally {
     db.close();
   }

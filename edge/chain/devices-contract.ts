@@ -1,0 +1,191 @@
+/** The Devices contract as the gateway uses it. What it promises is documented in contracts/src/IDevices.sol. */
+import { readFileSync } from 'node:fs';
+import {
+  type Abi,
+  decodeEventLog,
+  encodeDeployData,
+  encodeFunctionData,
+  type Hex,
+  hexToString,
+  numberToHex,
+  type PublicClient,
+  padHex,
+  stringToHex,
+  zeroAddress,
+} from 'viem';
+import { EdgeError } from '../errors.ts';
+import type { DeviceStatus } from '../store/devices.ts';
+import type { Block, RegistryEvent } from '../store/registrations.ts';
+
+const artifact = JSON.parse(
+  readFileSync(new URL('../../contracts/artifacts/Devices.json', import.meta.url), 'utf8'),
+) as { abi: Abi; bytecode: Hex };
+
+/** IDevices.Status and IDevices.Custody, by number. */
+const STATUS: readonly (DeviceStatus | 'unknown')[] = ['unknown', 'active', 'suspended', 'revoked', 'replaced'];
+const CUSTODY = ['device', 'gateway'] as const;
+/** The largest uint40: for ever. */
+const EVER = 2 ** 40 - 1;
+/** What kind and energySource may take, in bytes. */
+const WORD = 12;
+
+/** @param administrator holds the admin role, and is the first registrar */
+export const deployDevicesData = (administrator: Hex): Hex =>
+  encodeDeployData({ abi: artifact.abi, bytecode: artifact.bytecode, args: [administrator] });
+
+const call = (functionName: string, ...args: unknown[]): Hex =>
+  encodeFunctionData({ abi: artifact.abi, functionName, args });
+
+/** Commitments in hex. `owner` is an account, or null. */
+export type NewRegistration = {
+  device: string;
+  meteringPoint: string;
+  owner: string | null;
+  kind: string;
+  energySource: string | null;
+  capacityW: number;
+  custody: 'device' | 'gateway';
+  validFrom?: number;
+  validUntil?: number | null;
+};
+
+/** What does not fit is left out: an energy source is a word for people. */
+const word = (text: string | null): Hex =>
+  text !== null && /^[\x21-\x7e]*$/.test(text) && text.length <= WORD
+    ? stringToHex(text, { size: WORD })
+    : padHex('0x', { size: WORD });
+
+export const registerDeviceData = (r: NewRegistration): Hex =>
+  call('register', r.device, {
+    owner: r.owner ?? zeroAddress,
+    meteringPoint: r.meteringPoint,
+    kind: word(r.kind),
+    energySource: word(r.energySource),
+    capacityW: BigInt(r.capacityW),
+    custody: CUSTODY.indexOf(r.custody),
+    validFrom: r.validFrom ?? 0,
+    validUntil: r.validUntil ?? EVER,
+  });
+
+export const suspendData = (device: string): Hex => call('suspend', device);
+export const resumeData = (device: string): Hex => call('resume', device);
+export const revokeData = (device: string): Hex => call('revoke', device);
+export const replaceData = (device: string, by: string): Hex => call('replace', device, by);
+export const multicallData = (calls: readonly Hex[]): Hex => call('multicall', calls);
+
+type RawLog = {
+  address: Hex;
+  blockNumber: Hex;
+  blockHash: Hex;
+  logIndex: Hex;
+  topics: [Hex, ...Hex[]];
+  data: Hex;
+  removed?: boolean;
+};
+
+const unusable = (what: string): EdgeError => new EdgeError('CHAIN_AWAY', `its answer is not usable: ${what}`);
+
+function uint(hex: unknown, what: string): number {
+  const n = typeof hex === 'string' && /^0x[0-9a-f]{1,13}$/i.test(hex) ? Number(hex) : Number.NaN;
+  if (!Number.isSafeInteger(n)) throw unusable(what);
+  return n;
+}
+
+/** The block of that number, or the newest; undefined where the chain has none. @throws what viem throws */
+export async function blockAt(client: PublicClient, number: number | 'latest'): Promise<Block | undefined> {
+  const tag = number === 'latest' ? number : numberToHex(number);
+  const found = (await client.request({ method: 'eth_getBlockByNumber', params: [tag, false] })) as {
+    number: unknown;
+    hash: unknown;
+    timestamp: unknown;
+  } | null;
+  if (!found) return undefined;
+  if (typeof found.hash !== 'string' || !/^0x[0-9a-f]{64}$/i.test(found.hash)) throw unusable('a block without a hash');
+  const block = {
+    number: uint(found.number, "a block's number"),
+    hash: found.hash.toLowerCase(),
+    time: uint(found.timestamp, "a block's time"),
+  };
+  if (number !== 'latest' && block.number !== number) throw unusable(`block ${block.number} for block ${number}`);
+  return block;
+}
+
+/**
+ * The contract's events in the blocks `from` to `to`, in their order. Those of roles are left out.
+ * @throws what viem throws; EdgeError CHAIN_AWAY where the answer is none
+ */
+export async function devicesEvents(
+  client: PublicClient,
+  contract: string,
+  from: number,
+  to: number,
+): Promise<RegistryEvent[]> {
+  const logs = (await client.request({
+    method: 'eth_getLogs',
+    params: [{ address: contract as Hex, fromBlock: numberToHex(from), toBlock: numberToHex(to) }],
+  })) as RawLog[];
+  if (!Array.isArray(logs)) throw unusable('no list of events');
+  const events: RegistryEvent[] = [];
+  let [lastBlock, lastIndex] = [-1, -1];
+  for (const log of logs) {
+    const block = uint(log?.blockNumber, "an event's block");
+    const logIndex = uint(log.logIndex, "an event's index");
+    if (String(log.address).toLowerCase() !== contract.toLowerCase() || log.removed) throw unusable('a foreign event');
+    if (block < from || block > to || block < lastBlock || (block === lastBlock && logIndex <= lastIndex))
+      throw unusable(`event ${block}/${logIndex} out of order`);
+    [lastBlock, lastIndex] = [block, logIndex];
+    const event = decode(log);
+    if (event) events.push({ ...event, block, logIndex });
+  }
+  return events;
+}
+
+type Said = {
+  device: Hex;
+  time: number;
+  meteringPoint: Hex;
+  owner: Hex;
+  kind: Hex;
+  energySource: Hex;
+  capacityW: bigint;
+  custody: number;
+  validFrom: number;
+  validUntil: number;
+  status: number;
+  replacedBy: Hex;
+};
+type WithoutPlace<T> = T extends unknown ? Omit<T, 'block' | 'logIndex'> : never;
+
+/** Undefined for an event that says nothing of devices. */
+function decode({ topics, data }: RawLog): WithoutPlace<RegistryEvent> | undefined {
+  let eventName: string;
+  let a: Said;
+  try {
+    const decoded = decodeEventLog({ abi: artifact.abi, topics, data });
+    eventName = decoded.eventName as unknown as string;
+    a = decoded.args as unknown as Said;
+  } catch {
+    throw unusable('an event that the contract does not have');
+  }
+  const { device, time } = a;
+  if (eventName === 'StatusChanged') {
+    const status = STATUS[a.status];
+    if (status === undefined || status === 'unknown') throw unusable(`status ${a.status}`);
+    return { event: 'status', device, time, status, replacedBy: status === 'replaced' ? a.replacedBy : null };
+  }
+  const period = () => ({ validFrom: a.validFrom, validUntil: a.validUntil === EVER ? null : a.validUntil });
+  const plant = () => ({
+    owner: a.owner.toLowerCase(),
+    energySource: text(a.energySource),
+    capacityW: Number(a.capacityW < BigInt(Number.MAX_SAFE_INTEGER) ? a.capacityW : Number.MAX_SAFE_INTEGER),
+  });
+  if (eventName === 'Amended') return { event: 'amended', device, time, ...plant(), ...period() };
+  if (eventName !== 'Registered') return undefined;
+  const custody = CUSTODY[a.custody];
+  if (!custody) throw unusable(`custody ${a.custody}`);
+  const { meteringPoint, kind } = a;
+  return { event: 'registered', device, time, meteringPoint, kind: text(kind), custody, ...plant(), ...period() };
+}
+
+/** Whatever the bytes are, it is text that can be shown. */
+const text = (hex: Hex): string => hexToString(hex).replace(/[^\x21-\x7e]/g, '');
