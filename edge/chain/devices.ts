@@ -74,6 +74,8 @@ export class DevicesFollower {
   #syncedMs = 0;
   #counts: { events: number; devices: number };
   #rewinds = 0;
+  /** So many events were there when something was enrolled last; -1 where all of it was seen. */
+  #pushedAt = -1;
 
   constructor(table: Registrations, options: DevicesOptions) {
     this.#table = table;
@@ -146,18 +148,31 @@ export class DevicesFollower {
   async #cycle(): Promise<void> {
     try {
       this.#o.onLook();
-      await this.#connect();
-      await this.#follow();
-      const { registrar } = this.#o;
-      while (registrar && !this.#cut.signal.aborted && (await registrar.push(this.#client))) await this.#follow();
+      do {
+        await this.#connect();
+        await this.#follow();
+      } while (!this.#connected);
+      while (await this.#push()) await this.#follow();
       this.#say(undefined);
     } catch (error) {
       if (this.#cut.signal.aborted) return;
       const problem = chainError(error, this.#client);
       this.#connected = false;
+      this.#pushedAt = -1;
       this.#reachable = problem.code !== 'CHAIN_AWAY';
       this.#say(problem);
     }
+  }
+
+  /** @returns whether there was anything to enrol, which is in the next block */
+  async #push(): Promise<boolean> {
+    const { events } = this.#counts;
+    if (events === this.#pushedAt)
+      throw new EdgeError('CHAIN_REFUSED', 'the registry did not take what was enrolled on it');
+    const { registrar } = this.#o;
+    const sent = registrar !== undefined && !this.#cut.signal.aborted && (await registrar.push(this.#client));
+    this.#pushedAt = sent ? events : -1;
+    return sent;
   }
 
   /** Says a problem once, not at each look; one that ends the start is said by the start. */
@@ -237,6 +252,7 @@ export class DevicesFollower {
     await this.#write(ancestor, events, at);
     this.#cursor = at;
     this.#rewinds++;
+    this.#connected = false; // it may be a chain that has no such contract
     this.#o.report(
       ancestor
         ? `registry: the chain took blocks back; what came after block ${ancestor.number} was read anew`

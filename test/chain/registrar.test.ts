@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commitment } from '../../edge/chain/commitment.ts';
@@ -69,6 +69,29 @@ describe('on the embedded chain the gateway is the registrar', () => {
     }
     expect(calldata).toContain(commitment(plant.did).slice(2));
     expect(salts.of(plant.did)).toBeUndefined();
+    await gateway.finish();
+  });
+
+  it('enrols anew on a chain that was lost, under the same commitments', async () => {
+    const dataFolder = tempFolder();
+    let gateway = await embedded(dataFolder);
+    const [meter, other] = [await new TestDevice('1').enrol(gateway), await new TestDevice('2').enrol(gateway)];
+    await follows(gateway, other, 'active');
+    await post(gateway, `/devices/${meter.did}/suspend`);
+    await follows(gateway, meter, 'suspended');
+    const salts = readFileSync(join(dataFolder, 'registry-salts.jsonl'), 'utf8');
+    await gateway.finish();
+    rmSync(join(dataFolder, 'chain'), { recursive: true });
+    gateway = await embedded(dataFolder);
+    await until(() => {
+      const state = gateway.parts.registry.state;
+      return state?.rewinds === 1 && state.events === 3;
+    }, 'it is enrolled anew');
+    expect(await registryOf(gateway, meter)).toMatchObject({ status: 'suspended' });
+    expect(await registryOf(gateway, other)).toMatchObject({ status: 'active' });
+    expect(readFileSync(join(dataFolder, 'registry-salts.jsonl'), 'utf8')).toBe(salts);
+    const { contract } = gateway.parts.registry.state as { contract: `0x${string}` };
+    expect(await checkRegistry(dataFolder, contract, rpcClient(gateway.info.rpc as string))).toBe(2);
     await gateway.finish();
   });
 
