@@ -172,7 +172,7 @@ export class Registering {
   }
 
   #isSealed(kind: string): boolean {
-    return SEALED.has(kind);
+    return this.#p.config.privacy.sealedKinds.some((sealed) => sealed === kind);
   }
 
   /** All devices of one metering point share its salt. */
@@ -194,5 +194,3 @@ export class Registering {
     return these.map((device) => this.#known(device) as Known);
   }
 }
-
-const SEALED = new Set(['meter', 'vehicle']);
