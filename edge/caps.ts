@@ -24,6 +24,7 @@ export const CAPS = [
   'checks.maxRate',
   'checks.maxStrangers',
   'checks.maxStrangerLogins',
+  'http.maxFailedLogins',
   'intake.maxPendingBytes',
   'intake.maxPendingBytesPerDevice',
   'intake.maxQuarantine',

@@ -151,6 +151,12 @@ export const ConfigSchema = Type.Object(
         'The CA of client certificates, and the only one. With it, only clients that have one of its certificates are served here; they need their tokens all the same. Empty: none is asked for.',
       ),
       maxEventStreams: integer('Readers of /events at once.', 100, 1, 10_000),
+      maxFailedLogins: integer(
+        'Requests a minute from one address with a token that is not good; above it, tokens from there that were not good before are refused unchecked (429).',
+        120,
+        1,
+        1_000_000,
+      ),
     }),
     intake: section('Caps on what may wait or lie in quarantine.', {
       maxPendingBytes: integer(

@@ -132,7 +132,13 @@ const table = {
     status: 401,
     act: 'refuse',
     title: 'The bearer token is missing or not valid',
-    todo: 'Make one: sejong-edge token --role viewer.',
+    todo: 'Make one: sejong-edge token make --role viewer.',
+  },
+  TOKENS_FULL: {
+    status: 507,
+    act: 'retry',
+    title: 'As many tokens have not ended as are kept',
+    todo: 'Use tokens that live for a shorter time; those that were revoked keep their place until they end.',
   },
   ROLE_MISSING: {
     status: 403,
@@ -205,6 +211,36 @@ const table = {
     act: 'refuse',
     title: 'This device is enrolled already',
     todo: 'Read it at GET /devices/{did}, or replace it.',
+  },
+  CLAIM_INVALID: {
+    status: 403,
+    act: 'refuse',
+    title: 'The claim is not shown to be yours, or there is none',
+    todo: 'Use the code as it was given, before it expires: POST /claims/{id} with the DID and a JWT by its key (jti the id, nonce made with the code).',
+  },
+  CLAIM_TAKEN: {
+    status: 409,
+    act: 'refuse',
+    title: 'The claim code was used by another device, or dropped',
+    todo: 'Ask the operator to drop this claim and to make another; if nobody of yours used the code, it has leaked.',
+  },
+  CLAIM_STATE: {
+    status: 409,
+    act: 'refuse',
+    title: 'The claim is in a state that does not allow this',
+    todo: 'A pending claim may be confirmed, an open or pending one dropped; the others are final. See GET /claims.',
+  },
+  CLAIMS_FULL: {
+    status: 507,
+    act: 'retry',
+    title: 'As many claims are open as are kept',
+    todo: 'Drop those that are not needed (sejong-edge claim drop), or wait until they expire.',
+  },
+  FINGERPRINT_DIFFERS: {
+    status: 409,
+    act: 'refuse',
+    title: 'The fingerprint is not that of the device that came with this code',
+    todo: 'Compare it again with what the device shows. If it differs another device has used the code: drop the claim.',
   },
   STATE_CONFLICT: {
     status: 409,
@@ -372,6 +408,12 @@ const table = {
     title: 'A key file cannot be used',
     todo: 'Check the path, its owner, its mode (0600) and the passphrase; the gateway never makes a new key in place of one it cannot read.',
   },
+  KEY_FIXED: {
+    status: 409,
+    act: 'fatal',
+    title: 'This key is not one to rotate',
+    todo: 'See sejong-edge keys --help for those that are.',
+  },
   CERTIFICATE_INVALID: {
     status: 500,
     act: 'fatal',
@@ -473,6 +515,18 @@ const table = {
     act: 'refuse',
     title: 'The file proves no fraud',
     todo: 'A fraud proof is what sejong-edge fraud --out writes; read it with the key of the log that it is about.',
+  },
+  CSV_INVALID: {
+    status: 400,
+    act: 'fatal',
+    title: 'The CSV file cannot be read',
+    todo: 'Give UTF-8 with commas and a header: kind, sub, and any of did, label, owner, capacityW, energySource.',
+  },
+  AUDIT_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'What is said of an action is not what the log has',
+    todo: 'Keep both: the entry was signed when it happened, and its salt and content lie beside the log, where they can be changed.',
   },
   RECEIPT_INVALID: {
     status: 400,

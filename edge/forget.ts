@@ -15,7 +15,7 @@ import { basename } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { EdgeError, errorLine } from './errors.ts';
 import { faultPoint } from './faults.ts';
-import type { Accept } from './intake/accept.ts';
+import type { Accept, Own } from './intake/accept.ts';
 import { GATEWAY_KIND } from './intake/profiles.ts';
 import type { Log } from './log/log.ts';
 import { subjectDigest, tombstoneRecords } from './log/tombstone.ts';
@@ -85,9 +85,10 @@ export class Forgetting {
   /**
    * Again and again it does no harm: what is gone already is not counted again.
    * @param subject a DID, or the URN of a metering point or vehicle: then all devices that speak of it
+   * @param also what is to stand or fall with it
    * @throws EdgeError SUBJECT_UNKNOWN, STORE_UNAVAILABLE
    */
-  async forget(subject: string): Promise<Forgotten> {
+  async forget(subject: string, also?: (own: Own, tombstone: number) => void): Promise<Forgotten> {
     const { accept, log, store, quarantine, asides } = this.#o;
     const devices = this.#o.devices
       .list()
@@ -104,6 +105,7 @@ export class Forgetting {
         const records = tombstoneRecords(subjectDigest(salt, subject), log.size);
         own.also([...destroy(ids, dids, randomUUID()), ...this.#o.others.flatMap((other) => other.destroy(subject))]);
         tombstone = own.say(records);
+        also?.(own, tombstone);
       });
     quarantine.recount(dids);
     faultPoint('forget.begun');

@@ -11,17 +11,18 @@ import { anchorHint, describeAnchor } from './chain/describe.ts';
 import type { encodeEntryCall } from './chain/entry-call.ts';
 import { ChainPlace } from './chain/place.ts';
 import { checkHealth, checkParts, checkSamples, forgettable, startChecking, stopChecking } from './checking.ts';
+import { Claiming } from './claiming.ts';
 import type { Config } from './config.ts';
+import { sayDeeds } from './deeds.ts';
 import type { Epoch } from './epoch/epoch.ts';
 import { openEpoch } from './epoch/open.ts';
 import { EdgeError, errorLine } from './errors.ts';
 import { Forgetting } from './forget.ts';
 import { describeHealth } from './health.ts';
-import { type Identity, openIdentity } from './identity.ts';
+import { type Identity, keysFolder, openIdentity } from './identity.ts';
 import { Accept } from './intake/accept.ts';
 import { startClock } from './intake/clock.ts';
 import { Custodian } from './intake/custody.ts';
-import { declareLost } from './intake/declare.ts';
 import { Enrolment } from './intake/enrolment.ts';
 import { makeLogin } from './intake/login.ts';
 import { guardLogins } from './intake/login-guard.ts';
@@ -31,19 +32,24 @@ import { Sealing } from './intake/sealing.ts';
 import { startSerial } from './intake/serial/serial.ts';
 import { type Ending, endings, mayConnect } from './intake/standing.ts';
 import { admitStrangers } from './intake/strangers.ts';
+import { cleanKeys } from './key-rotation.ts';
 import { writePrivate } from './keystore.ts';
 import { Checkpointer } from './log/checkpointer.ts';
 import { GATEWAY_SUB } from './log/gap.ts';
 import type { Retention } from './log/retention.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
+import { deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
 import { Registering } from './registering.ts';
 import { startRetention } from './retain.ts';
+import { Audits } from './store/audit.ts';
+import { Claims } from './store/claims.ts';
 import type { Device, Devices } from './store/devices.ts';
 import { Disk } from './store/disk.ts';
 import { Entries } from './store/entries.ts';
 import { Gaps } from './store/gaps.ts';
 import { LateEntries } from './store/late.ts';
 import type { Quarantine } from './store/quarantine.ts';
+import { IssuedTokens } from './store/tokens.ts';
 import { Tokens } from './tokens.ts';
 import { Certificates } from './transport.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
@@ -122,7 +128,6 @@ async function build(
 
   // Who we are, before anything is written in that name.
   const identity: Identity = openIdentity(config);
-  const tokens = new Tokens(origin, identity.did, identity.keys);
 
   // Store and log, in its epoch.
   const folder = join(config.dataFolder, 'chain');
@@ -139,6 +144,10 @@ async function build(
   });
   closers.push(() => epoch.close());
   const { store, log, devices, quarantine } = epoch;
+  cleanKeys(keysFolder(config)); // the database's lock is ours now
+  const issued = new IssuedTokens(store);
+  issued.start(Date.now());
+  const tokens = new Tokens(origin, identity.did, identity.keys, (id) => issued.get(id));
   let final: FinalState = { entries: 0, checkpointSize: 0, anchoredSize: 0, anchors: 0 };
   closers.push(() => {
     final = {
@@ -254,7 +263,7 @@ async function build(
     devices,
     quarantine,
     asides: () => epoch.asides,
-    others: [forgettable(checking, store)],
+    others: [forgettable(checking, store), ...tracesOf(store, devices)],
     report: warn,
   });
   closers.push(() => forgetting.stop());
@@ -300,7 +309,29 @@ async function build(
   const mqttPorts = await mqtt.start();
   closers.push(() => mqtt.stop());
 
+  let endStreams: Api['endStreams'] = () => undefined;
+  const people = new People({
+    accept,
+    issued,
+    tokens,
+    disconnect: (where) => {
+      mqtt.disconnect(where);
+      endStreams(where);
+    },
+  });
+  people.start();
+  await sayDeeds(config.dataFolder, (deed) => people.act({ ...deed, by: LOCAL }, () => undefined));
+  closers.push(() => people.stop());
   const enrolment = new Enrolment(devices, () => identity.makeDeviceKey());
+  const claiming = new Claiming({
+    claims: new Claims(store),
+    enrolment,
+    people,
+    tokens,
+    origin,
+    clockSynced: () => now().clockSynced,
+    save: (statement) => store.write({ name: 'claim', statements: [statement] }),
+  });
   const serialPorts = await Promise.all(
     config.serial.ports.map(async (port) => ({
       ...port,
@@ -357,15 +388,17 @@ async function build(
       gaps,
       late,
       registration: registry.view,
-      declareLost: (device, range) => declareLost(accept, device, range),
-      forget: (subject) => forgetting.forget(subject),
+      issued,
+      audits: new Audits(store),
+      people,
+      claiming,
+      failures: failedLogins(config.http.maxFailedLogins),
+      ...deeds(people, devices, enrolment, accept, forgetting),
       kinds: KINDS,
       health,
       samples: () => collectSamples(parts),
       ...witnessParts(witnessing, log),
       ...checkParts(checking, store),
-      enrol: (wanted) => enrolment.enrol(wanted),
-      setStatus: (did, status, by) => devices.setStatus(did, status, Date.now(), by),
       anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
       // Asked only of what has an anchor, so there is a chain.
       entryCall: (size, receipt) => chain.encodeEntryCall!(log.origin, size, receipt),
@@ -378,12 +411,14 @@ async function build(
       ...config.http,
       tls: certificates.of('http', config.http.tls),
       onReadersFull: () => caps.hit('http.maxEventStreams'),
+      onTooManyFailures: () => caps.hit('http.maxFailedLogins'),
       version,
       onError: warn,
     },
   );
   const httpPorts = await api.start();
   closers.push(() => api.stop());
+  endStreams = api.endStreams;
 
   wakeReaders = () => {
     api.wake();

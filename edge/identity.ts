@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { EdgeError } from './errors.ts';
+import { settleKeys } from './key-rotation.ts';
 import { Keystore, type Passphrase, readPrivate, writePrivate } from './keystore.ts';
 import { keyPair } from './tokens.ts';
 import { didFromPublicKey } from './wire/did.ts';
@@ -30,7 +31,8 @@ export type Identity = {
 /** @throws EdgeError DATA_UNUSABLE, KEY_UNREADABLE */
 export function openIdentity(config: Config): Identity {
   makeDataFolder(config.dataFolder);
-  const store = Keystore.open(join(config.dataFolder, 'keys'), readPassphrase(config));
+  settleKeys(keysFolder(config));
+  const store = Keystore.open(keysFolder(config), readPassphrase(config));
   const seed = store.loadOrCreate('gateway');
   const publicKey = publicKeyOf(seed);
   const nameOf = (did: string): string => `device-${did.slice('did:key:'.length)}`;
@@ -72,7 +74,7 @@ function makeDataFolder(folder: string): void {
 }
 
 /** From the file in the config, the environment, a systemd credential, or a file beside the keys. */
-function readPassphrase(config: Config): Passphrase {
+export function readPassphrase(config: Config): Passphrase {
   const given = (passphrase: string): Passphrase => ({ passphrase, random: false });
   if (config.keys.passphraseFile !== '') return given(readPrivate(config.keys.passphraseFile));
   const { SEJONG_EDGE_PASSPHRASE, CREDENTIALS_DIRECTORY } = process.env;
@@ -86,7 +88,11 @@ function readPassphrase(config: Config): Passphrase {
   if (existsSync(join(folder, 'gateway.key')))
     throw new EdgeError('KEY_UNREADABLE', `there are keys in ${folder}, but no passphrase (looked at ${path} as well)`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const passphrase = randomBytes(24).toString('base64url');
-  writePrivate(path, `${passphrase}\n`);
-  return { passphrase, random: true };
+  const made = newPassphrase();
+  writePrivate(path, `${made.passphrase}\n`);
+  return made;
 }
+
+export const newPassphrase = (): Passphrase => ({ passphrase: randomBytes(24).toString('base64url'), random: true });
+
+export const keysFolder = (config: Config): string => join(config.dataFolder, 'keys');

@@ -4,7 +4,7 @@ import type { KeyType } from '../edge/wire/keys.ts';
 import type { SimClock } from './clock.ts';
 import { Device, type Enrolment, enrolmentOf } from './device.ts';
 import { HostileDevice, type HostileKind } from './hostile.ts';
-import type { Kind, NewIdentity } from './identity.ts';
+import type { Identity, Kind, NewIdentity } from './identity.ts';
 import { Fleet } from './load.ts';
 import type { Options } from './options.ts';
 import { noiseAt, seedOf } from './random.ts';
@@ -200,6 +200,10 @@ export class District {
     for (const device of this.#fleet?.devices ?? []) add('load', device.isUp);
     for (const device of this.#hostile) add(device.kind, device.isUp);
     return kinds;
+  }
+
+  identities(): Identity[] {
+    return this.#places.map(({ device }) => device.identity);
   }
 
   enrolments(): Enrolment[] {

@@ -1,4 +1,4 @@
-/** The two things that a device asks of the gateway over HTTP: its origin, and to be enrolled. */
+/** What a device asks of the gateway over HTTP: its origin, and to be enrolled, by a token or by a claim's code. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Enrolment } from './device.ts';
 
@@ -53,6 +53,18 @@ export class GatewayApi {
     const { code, detail, todo } = problem(text);
     if (status === 409 && code === 'DEVICE_EXISTS') return;
     throw new Error(`enrolling ${device.label} failed: ${status} ${code}: ${detail}. ${todo}`.trim());
+  }
+
+  /** Shows a claim's code and a key; the same again asks how it stands. @throws Error where the gateway refuses it */
+  async claim(id: string, did: string, proof: string): Promise<{ status: string; kind: string; sub: string }> {
+    const { status, text } = await this.#ask(`/claims/${id}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ did, proof }),
+    });
+    if (status === 202) return JSON.parse(text) as { status: string; kind: string; sub: string };
+    const { code, detail, todo } = problem(text);
+    throw new Error(`claiming ${id} failed: ${status} ${code}: ${detail}. ${todo}`.trim());
   }
 
   async #ask(path: string, init: RequestInit): Promise<{ status: number; text: string }> {

@@ -1,5 +1,6 @@
 /** The command line: one table for parsing, checking and --help. */
 import { parseArgs } from 'node:util';
+import { type ClaimCode, parseCode } from '../edge/wire/claim.ts';
 import { parseLocalTime } from './clock.ts';
 import { HOSTILE, type HostileKind } from './hostile.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -45,6 +46,12 @@ const localTime = (value: string): number => {
   return ms;
 };
 
+const claimCode = (value: string): ClaimCode => {
+  const code = parseCode(value);
+  if (!code) throw new UsageError('is not a claim code: 8 and 26 letters and digits with a dash between');
+  return code;
+};
+
 type Row<T> = { arg: string; says: string; read: (text: string) => T; default: T };
 const row = <T>(arg: string, says: string, read: (text: string) => T, value: NoInfer<T>): Row<T> => ({
   arg,
@@ -62,6 +69,7 @@ const MAX_SECONDS = 2_147_483;
 const WHERE = {
   mqtt: row('URL', 'broker of the gateway, mqtt:// or mqtts://', url('mqtt:', 'mqtts:'), 'mqtt://127.0.0.1:1883'),
   api: optional('URL', 'HTTP API of the gateway; enrols with the token in SEJONG_TOKEN', url('http:', 'https:')),
+  claim: optional('CODE', 'the one device enrols itself with this code (sejong-edge claim make), no token', claimCode),
   origin: optional('NAME', "the gateway's origin, for logins; else asked at --api", text),
   state: row('DIR', 'keys, counters, buffers', text, './sim-state'),
 };
@@ -178,9 +186,11 @@ function check(o: Options, positionals: readonly string[]): void {
     throw new UsageError('--origin or --api is needed: a login names the gateway that it is for');
   if (o.enroll && o.api === undefined)
     throw new UsageError('--api is needed to enrol; or --no-enroll for devices that are');
-  if (o.enroll && o.token === undefined)
+  if (o.claim !== undefined && (o.api === undefined || o.devices > 0 || o.meters + o.plants + o.vehicles !== 1))
+    throw new UsageError('--claim is for one device with --api, for example --meters 1 --plants 0 --vehicles 0');
+  if (o.enroll && o.claim === undefined && o.token === undefined)
     throw new UsageError(
-      'SEJONG_TOKEN is not set; make one with sejong-edge token --role operator, or give --no-enroll',
+      'SEJONG_TOKEN is not set; make one with sejong-edge token make --role operator, or give --no-enroll',
     );
 }
 

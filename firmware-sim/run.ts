@@ -3,10 +3,12 @@ import { randomInt } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { AckedFile } from './acked-file.ts';
+import { claim } from './claim.ts';
 import { SimClock } from './clock.ts';
 import { District, type Member } from './district.ts';
 import { makeFolder } from './durable.ts';
 import { GatewayApi } from './gateway-api.ts';
+import type { Identity } from './identity.ts';
 import { type Inverters, startInverters } from './inverters.ts';
 import { lockFolder } from './lock.ts';
 import type { Options } from './options.ts';
@@ -122,7 +124,8 @@ async function play(o: Options, output: Output, ackedFile: AckedFile | undefined
       if (o.api !== undefined) {
         const api = new GatewayApi(o.api, o.token, stop, output.report);
         origin ??= await api.origin();
-        if (o.enroll) await api.enrol(district.enrolments());
+        if (o.claim !== undefined) await claim(api, o.claim, district.identities()[0] as Identity, stop, output.report);
+        else if (o.enroll) await api.enrol(district.enrolments());
       }
       stop.throwIfAborted();
       clock.start();

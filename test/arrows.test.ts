@@ -15,10 +15,15 @@ const LAYERS: [string, string[]][] = [
   ['edge/wire/', ['edge/errors.ts', 'edge/wire/']],
   ['edge/config.ts', ['edge/errors.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
+  ['edge/key-rotation.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/keystore.ts']],
+  ['edge/deeds.ts', []],
   ['edge/tokens.ts', ['edge/errors.ts']],
   ['edge/tls.ts', ['edge/errors.ts', 'edge/keystore.ts']],
   ['edge/transport.ts', ['edge/config.ts', 'edge/tls.ts']],
-  ['edge/identity.ts', ['edge/errors.ts', 'edge/wire/', 'edge/config.ts', 'edge/keystore.ts', 'edge/tokens.ts']],
+  [
+    'edge/identity.ts',
+    ['edge/errors.ts', 'edge/wire/', 'edge/config.ts', 'edge/keystore.ts', 'edge/key-rotation.ts', 'edge/tokens.ts'],
+  ],
   ['edge/store/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/']],
   ['edge/log/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
   // Siblings never import each other: gateway.ts hands functions in.
@@ -87,6 +92,24 @@ const LAYERS: [string, string[]][] = [
       'edge/api/parts.ts',
     ],
   ],
+  [
+    'edge/people.ts',
+    [
+      ...[
+        'edge/errors.ts',
+        'edge/tokens.ts',
+        'edge/api/parts.ts',
+        'edge/forget.ts',
+        'edge/intake/',
+        'edge/log/',
+        'edge/store/',
+      ],
+    ],
+  ],
+  [
+    'edge/claiming.ts',
+    ['edge/errors.ts', 'edge/wire/', 'edge/tokens.ts', 'edge/people.ts', 'edge/intake/', 'edge/store/'],
+  ],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
   ['edge/main.ts', ['edge/commands/index.ts', 'edge/commands/exit.ts']],
@@ -103,7 +126,13 @@ const SOLE_IMPORTERS: Record<string, string> = {
 };
 /** Types and addresses of viem are spoken by those who hand keys and addresses on. */
 const ALSO: Record<string, string[]> = {
-  viem: ['edge/verify.ts', 'edge/fraud.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
+  viem: [
+    'edge/commands/keys.ts',
+    'edge/verify.ts',
+    'edge/fraud.ts',
+    'edge/commands/init.ts',
+    'edge/commands/deploy.ts',
+  ],
 };
 
 function* sources(folder: string): Generator<string> {

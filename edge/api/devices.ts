@@ -2,6 +2,7 @@
 import Type from 'typebox';
 import { EdgeError } from '../errors.ts';
 import type { DeviceStatus } from '../store/devices.ts';
+import type { Person } from '../tokens.ts';
 import { describeDevice, describeGap } from './describe.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
@@ -66,7 +67,7 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
     },
     async (request, reply) => {
       const range = request.body;
-      const idx = await parts.declareLost(known(request.params.did), range);
+      const idx = await parts.declareLost(known(request.params.did), range, request.person as Person);
       return reply.code(201).send(describeGap({ ...range, reason: 'lost', idx }));
     },
   );
@@ -85,7 +86,7 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
       },
     },
     async (request, reply) => {
-      const { device, secret } = await parts.enrol(request.body);
+      const { device, secret } = await parts.enrol(request.body, request.person as Person);
       return reply
         .code(201)
         .send({ device: describeDevice(device, quarantine), ...(secret === undefined ? {} : { secret }) });
@@ -123,7 +124,10 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
           if (heir.sub !== old.sub) throw new EdgeError('STATE_CONFLICT', `${by} is enrolled for another sub`);
           if (heir.status !== 'active') throw new EdgeError('STATE_CONFLICT', `${by} is ${heir.status}`);
         }
-        return describeDevice(await parts.setStatus(request.params.did, status, by), quarantine);
+        return describeDevice(
+          await parts.setStatus(request.params.did, status, by, request.person as Person),
+          quarantine,
+        );
       },
     );
 }

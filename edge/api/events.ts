@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import Type from 'typebox';
 import { EdgeError, errorLine } from '../errors.ts';
+import type { Person } from '../tokens.ts';
 import { describeCheck } from './check-views.ts';
 import { describeEntry, describeQuarantined } from './describe.ts';
 import type { ApiParts } from './parts.ts';
@@ -33,10 +34,10 @@ export function eventRoutes(
   server: Server,
   parts: ApiParts,
   { maxStreams, onFull, onError }: { maxStreams: number; onFull: () => void; onError: (line: string) => void },
-): { wake: () => void; stop: () => void } {
-  const streams = new Set<Stream>();
+): { wake: () => void; end: (where: (person: Person) => boolean) => void; stop: () => void } {
+  const streams = new Map<Stream, Person>();
   const ping = setInterval(() => {
-    for (const stream of streams) stream.ping();
+    for (const stream of streams.keys()) stream.ping();
   }, PING_MS);
   ping.unref();
 
@@ -85,7 +86,7 @@ export function eventRoutes(
       });
       out.flushHeaders(); // the reader is to know now that it is connected, and not with the first event
       const stream = new Stream(out, parts, place, new Set(request.query.kinds?.split(',') ?? KINDS), onError, !!from);
-      streams.add(stream);
+      streams.set(stream, request.person as Person);
       out.on('close', () => streams.delete(stream));
       out.on('error', () => streams.delete(stream));
       stream.wake();
@@ -93,11 +94,14 @@ export function eventRoutes(
   );
   return {
     wake: () => {
-      for (const stream of streams) stream.wake();
+      for (const stream of streams.keys()) stream.wake();
+    },
+    end: (where) => {
+      for (const [stream, person] of streams) if (where(person)) stream.end();
     },
     stop: () => {
       clearInterval(ping);
-      for (const stream of streams) stream.end();
+      for (const stream of streams.keys()) stream.end();
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Forgetting. */
 import Type from 'typebox';
+import type { Person } from '../tokens.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
 import { ForgottenView } from './views.ts';
@@ -23,7 +24,7 @@ export function forgetRoutes(server: Server, parts: ApiParts): void {
       },
     },
     async (request) => {
-      const { salt, ...rest } = await parts.forget(request.body.subject);
+      const { salt, ...rest } = await parts.forget(request.body.subject, request.person as Person);
       return { ...rest, salt: salt && Buffer.from(salt).toString('hex') };
     },
   );

@@ -2,6 +2,7 @@
 import type { Checkpointer } from '../log/checkpointer.ts';
 import type { Log } from '../log/log.ts';
 import type { AnchorHint, Receipt } from '../log/receipt.ts';
+import type { Audits } from '../store/audit.ts';
 import type { CheckRow, Checks } from '../store/checks.ts';
 import type { Range } from '../store/counters.ts';
 import type { Device, DeviceStatus, Devices } from '../store/devices.ts';
@@ -9,12 +10,15 @@ import type { Entries } from '../store/entries.ts';
 import type { Gaps } from '../store/gaps.ts';
 import type { LateEntries } from '../store/late.ts';
 import type { Quarantine } from '../store/quarantine.ts';
-import type { Tokens } from '../tokens.ts';
+import type { IssuedToken, IssuedTokens } from '../store/tokens.ts';
+import type { Issued, Person, Role, Tokens } from '../tokens.ts';
 import type { AskedView, CityBundleView } from './check-views.ts';
 import type {
   AnchorView,
   CallView,
+  ClaimView,
   EvidenceView,
+  ExpectedView,
   HealthView,
   NewDeviceView,
   RegistryView,
@@ -51,16 +55,35 @@ export type ApiParts = {
   /** What the city's registry says of a device; undefined where there is none. */
   registration: (device: Device) => RegistryView | undefined;
   tokens: Tokens;
+  issued: IssuedTokens;
+  audits: Audits;
+  people: {
+    makeToken: (wanted: { name: string; role: Role }, seconds: number, by: Person) => Promise<Issued>;
+    revokeToken: (id: string, by: Person) => Promise<IssuedToken>;
+  };
+  /** Self-enrolment with a code. */
+  claiming: {
+    list: (limit: number) => ClaimView[];
+    make: (expected: ExpectedView, seconds: number, by: Person) => Promise<ClaimView & { code: string }>;
+    prove: (id: string, did: string, proof: string) => Promise<ClaimView>;
+    confirm: (id: string, fingerprint: string, by: Person) => Promise<Device>;
+    drop: (id: string, by: Person) => Promise<ClaimView>;
+  };
+  /** Failed logins by address: whether there were too many, and one more. */
+  failures: { tooMany: (address: string) => boolean; one: (address: string) => void };
   kinds: readonly string[];
   health: () => HealthView;
   samples: () => Sample[];
   /** The secret is there once, for custody gateway. */
-  enrol: (device: NewDeviceView) => Promise<{ device: Device; secret?: string }>;
-  setStatus: (did: string, status: DeviceStatus, replacedBy: string | null) => Promise<Device>;
+  enrol: (device: NewDeviceView, by: Person) => Promise<{ device: Device; secret?: string }>;
+  setStatus: (did: string, status: DeviceStatus, replacedBy: string | null, by: Person) => Promise<Device>;
   /** Answers the index of the entry that says so. @throws EdgeError GAP_NOT_OPEN, STORE_UNAVAILABLE */
-  declareLost: (device: Device, range: Range) => Promise<number>;
+  declareLost: (device: Device, range: Range, by: Person) => Promise<number>;
   /** Destroys what is kept of a DID or URN. */
-  forget: (subject: string) => Promise<{
+  forget: (
+    subject: string,
+    by: Person,
+  ) => Promise<{
     tombstone: number | null;
     salt: Uint8Array | null;
     devices: number;

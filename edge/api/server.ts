@@ -1,4 +1,5 @@
 /** The HTTP server: who may ask what, errors as problem documents, OpenAPI. Routes are in their own files. */
+import { hash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
@@ -12,6 +13,7 @@ import { EdgeError, ERRORS } from '../errors.ts';
 import type { Certificate } from '../tls.ts';
 import { type Person, ROLES, type Role } from '../tokens.ts';
 import { checkRoutes } from './checks.ts';
+import { claimRoutes } from './claims.ts';
 import { deviceRoutes } from './devices.ts';
 import { entryRoutes } from './entries.ts';
 import { eventRoutes } from './events.ts';
@@ -19,6 +21,7 @@ import { forgetRoutes } from './forget.ts';
 import { listenTls } from './https.ts';
 import { logRoutes } from './log.ts';
 import type { ApiParts } from './parts.ts';
+import { peopleRoutes } from './people.ts';
 import { statusRoutes } from './status.ts';
 import { Problem } from './views.ts';
 import { witnessRoutes } from './witness.ts';
@@ -30,6 +33,7 @@ export type ApiOptions = {
   tls: { host: string; port: number; certificate?: Certificate | undefined };
   maxEventStreams: number;
   onReadersFull: () => void;
+  onTooManyFailures: () => void;
   version: string;
   onError: (line: string) => void;
 };
@@ -45,6 +49,7 @@ declare module 'fastify' {
 }
 
 const MAX_BODY = 256 * 1024;
+const MAX_GOOD = 1000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 /**
@@ -81,6 +86,10 @@ export class Api {
   #stopEvents: () => void = () => undefined;
   /** Tell readers of /events that there may be something new. */
   wake: () => void = () => undefined;
+  /** End the streams of /events of such people. */
+  endStreams: (where: (person: Person) => boolean) => void = () => undefined;
+  /** Digests of tokens that were good lately: they are looked at also where too many others from there were not. */
+  readonly #good = new Set<string>();
 
   constructor(parts: ApiParts, options: ApiOptions) {
     this.#parts = parts;
@@ -136,12 +145,15 @@ export class Api {
     forgetRoutes(server, parts);
     await checkRoutes(server, parts);
     statusRoutes(server, parts);
+    peopleRoutes(server, parts);
+    claimRoutes(server, parts, this.#o.onTooManyFailures);
     const events = eventRoutes(server, parts, {
       maxStreams: this.#o.maxEventStreams,
       onFull: this.#o.onReadersFull,
       onError: this.#o.onError,
     });
     this.wake = events.wake;
+    this.endStreams = events.end;
     this.#stopEvents = events.stop;
     server.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());
     try {
@@ -178,7 +190,19 @@ export class Api {
   async #person(request: FastifyRequest, role: Role): Promise<Person> {
     const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
     if (!token) throw new EdgeError('TOKEN_INVALID', 'no Authorization: Bearer header');
-    const person = await this.#parts.tokens.person(token);
+    const { tokens, failures } = this.#parts;
+    const digest = hash('sha256', token);
+    if (!this.#good.has(digest) && failures.tooMany(request.ip)) {
+      this.#o.onTooManyFailures();
+      throw new EdgeError('LOGIN_THROTTLED', `from ${request.ip} (http.maxFailedLogins)`);
+    }
+    const person = await tokens.person(token).catch((error: unknown) => {
+      this.#good.delete(digest);
+      failures.one(request.ip);
+      throw error;
+    });
+    if (this.#good.size >= MAX_GOOD) this.#good.clear();
+    this.#good.add(digest);
     if (ROLES.indexOf(person.role) < ROLES.indexOf(role))
       throw new EdgeError('ROLE_MISSING', `${person.role} asks for what ${role} may`);
     return person;

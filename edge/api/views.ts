@@ -167,6 +167,25 @@ export const NewDeviceView = Type.Object(
 );
 export type NewDeviceView = Static<typeof NewDeviceView>;
 
+const { did: _did, custody: _custody, ...expected } = NewDeviceView.properties;
+/** A device that holds its key, without the DID. */
+export const ExpectedView = Type.Object(expected, { additionalProperties: false });
+export type ExpectedView = Static<typeof ExpectedView>;
+
+export const ClaimView = Type.Object({
+  id: Type.String(),
+  wanted: Type.String({ description: 'What is to be enrolled, in JSON' }),
+  madeMs: Ms,
+  expiresMs: Ms,
+  madeBy: Type.String(),
+  status: Type.Enum(['open', 'pending', 'confirmed', 'dropped'], {
+    description: 'pending: a device has shown the code, and an operator must confirm it',
+  }),
+  did: Nullable(Type.String()),
+  fingerprint: Nullable(Type.String({ description: 'To be compared with what the device shows' })),
+});
+export type ClaimView = Static<typeof ClaimView>;
+
 export const AnchorView = Type.Object({
   id: Type.Integer(),
   size: Type.Integer({ description: 'Entries that the anchored tree holds' }),
@@ -283,6 +302,34 @@ export const EvidenceView = Type.Object({
   times: Type.Integer(),
 });
 export type EvidenceView = Static<typeof EvidenceView>;
+
+export const TokenView = Type.Object({
+  id: Type.String(),
+  name: Type.String({ description: 'Whose it is' }),
+  role: Type.String(),
+  madeMs: Ms,
+  expiresMs: Ms,
+  madeBy: Type.String(),
+  revokedMs: Nullable(Ms),
+});
+export type TokenView = Static<typeof TokenView>;
+
+export const AuditView = Type.Object({
+  index: Index,
+  atMs: Ms,
+  by: Type.Object({
+    name: Type.String(),
+    role: Type.String(),
+    token: Type.String({ description: 'Id of the token that was used' }),
+  }),
+  action: Type.String(),
+  on: Type.String({ description: 'A DID, or the id of a token or claim' }),
+  detail: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Null()])),
+  salt: Base64,
+  content: Type.String({ description: 'Base64 of what was hashed after the salt: atMs, by, action, on, detail' }),
+  envelope: Type.Optional(Base64),
+});
+export type AuditView = Static<typeof AuditView>;
 
 export const HealthView = Type.Object({
   status: Type.Enum(['ok', 'degraded'], { description: 'degraded: readings are taken, but something needs a person' }),

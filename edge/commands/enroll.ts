@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util';
-import { EdgeError, ERRORS, type ErrorCode } from '../errors.ts';
+import { EdgeError } from '../errors.ts';
+import { enrollCsv } from './enroll-csv.ts';
 import type { Command } from './index.ts';
-import { LOCAL_OPTIONS, LOCAL_USAGE, localConfig, localToken, runInfo } from './local.ts';
+import { REMOTE_OPTIONS, REMOTE_USAGE, remote } from './remote.ts';
 
 export const command: Command = {
   usage: `enroll --kind KIND --sub URN [--did DID] [options]
+       sejong-edge enroll --csv FILE [--dry-run] [--report FILE] [options]
 
   --kind KIND     meter, plant, inverter, vehicle, sensor
   --sub URN       what it measures, for example urn:sejong:mp:000123
@@ -14,16 +16,19 @@ export const command: Command = {
   --owner TEXT    whose it is
   --capacity W    rated power of a plant
   --source TEXT   energy source of a plant, for example solar
-  --url URL       the gateway's API (default: the running one of the data folder)
-  --token TOKEN   or SEJONG_TOKEN: an operator's token (default: made from the keys of the data folder)
   --json          print the answer as JSON
-${LOCAL_USAGE}`,
-  run: async (args) => {
+  --csv FILE      many devices: a header with kind, sub and any of did, label, owner, capacityW, energySource, and a line
+                  for each. All lines are checked before the first is enrolled; who is enrolled already is kept, so the
+                  same file may be given again
+  --dry-run       with --csv: say what would be done, and do nothing
+  --report FILE   with --csv: a new file, mode 0600, with what came of each line. Secrets go there and nowhere else
+${REMOTE_USAGE}`,
+  run: async (args, stop) => {
     const text = { type: 'string' } as const;
     const { values } = parseArgs({
       args,
       options: {
-        ...LOCAL_OPTIONS,
+        ...REMOTE_OPTIONS,
         kind: text,
         sub: text,
         did: text,
@@ -31,21 +36,22 @@ ${LOCAL_USAGE}`,
         owner: text,
         capacity: text,
         source: text,
-        url: text,
-        token: text,
         json: { type: 'boolean' },
+        csv: text,
+        'dry-run': { type: 'boolean' },
+        report: text,
       },
     });
-    const { kind, sub, did } = values;
+    const { kind, sub, did, csv: file, report } = values;
+    if (file !== undefined) {
+      const { ask } = await remote(values, 'enroll --csv');
+      return await enrollCsv(ask, { file, dryRun: values['dry-run'] === true, report }, stop);
+    }
     if (kind === undefined || sub === undefined) throw new EdgeError('USAGE', 'enroll needs --kind and --sub');
     const capacityW = values.capacity === undefined ? undefined : Number(values.capacity);
     if (capacityW !== undefined && !Number.isInteger(capacityW))
       throw new EdgeError('USAGE', '--capacity is whole watts');
-    const config = localConfig(values);
-    const url = values.url ?? runInfo(config.dataFolder)?.http;
-    if (url === undefined)
-      throw new EdgeError('USAGE', `no gateway runs on ${config.dataFolder}; start it, or give --url`);
-    const token = values.token ?? process.env.SEJONG_TOKEN ?? (await localToken(config, 'enroll', 'operator', 60));
+    const { ask } = await remote(values, 'enroll');
     const body = {
       kind,
       sub,
@@ -56,26 +62,7 @@ ${LOCAL_USAGE}`,
       capacityW,
       energySource: values.source,
     };
-    const answer = await fetch(new URL('/devices', url), {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    }).catch((error: Error) => {
-      throw new EdgeError(
-        'USAGE',
-        `${url} does not answer (${(error.cause as Error | undefined)?.message ?? error.message})`,
-      );
-    });
-    const result = (await answer.json()) as {
-      device: { did: string };
-      secret?: string;
-      code?: string;
-      detail?: string;
-    };
-    if (!answer.ok)
-      throw result.code && Object.hasOwn(ERRORS, result.code)
-        ? new EdgeError(result.code as ErrorCode, result.detail ?? '')
-        : new EdgeError('INTERNAL', `${url} answered ${answer.status}`);
+    const result = await ask<{ device: { did: string }; secret?: string }>('/devices', body);
     if (values.json) console.log(JSON.stringify(result));
     else {
       console.log(`did       ${result.device.did}`);

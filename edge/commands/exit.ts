@@ -26,6 +26,8 @@ const SETUP: readonly ErrorCode[] = [
   'USAGE',
   'CONFIG_INVALID',
   'KEY_UNREADABLE',
+  'KEY_FIXED',
+  'CSV_INVALID',
   'CERTIFICATE_INVALID',
   'DATA_UNUSABLE',
   // After all that the start itself can do about it.

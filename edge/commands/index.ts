@@ -29,12 +29,21 @@ const COMMANDS: Record<string, Known> = {
   },
   init: { summary: 'Write a commented config, and make the keys.', load: () => import('./init.ts') },
   'check-config': { summary: 'Check a config file, and say what it means.', load: () => import('./check-config.ts') },
-  enroll: { summary: 'Enrol a device with a running gateway.', load: () => import('./enroll.ts') },
+  enroll: {
+    summary: 'Enrol a device, or many from a CSV file, with a running gateway.',
+    load: () => import('./enroll.ts'),
+  },
   forget: {
     summary: 'Destroy what the sealed entries of a device, metering point or vehicle are over.',
     load: () => import('./forget.ts'),
   },
-  token: { summary: 'Make a bearer token for a person or a flow.', load: () => import('./token.ts') },
+  claim: { summary: 'Let a device enrol itself with a one-time code.', load: () => import('./claim.ts') },
+  token: { summary: 'Make, list and revoke bearer tokens of people and flows.', load: () => import('./token.ts') },
+  keys: {
+    summary: 'Encrypt the keys under another passphrase, or rotate one of them.',
+    load: () => import('./keys.ts'),
+  },
+  audit: { summary: 'List what operators did, and check it against the log.', load: () => import('./audit.ts') },
   verify: {
     summary: "Verify a receipt or a bundle: the device's signature, the log, the chain. Needs no gateway.",
     load: () => import('./verify.ts'),

@@ -24,6 +24,7 @@ import {
   salvageCounters,
   salvageDevices,
   salvagedLog,
+  salvagePeople,
   salvageQuarantine,
   salvageTransactions,
   salvageWitnessed,
@@ -236,7 +237,8 @@ async function takeOver(
     const counters = salvageCounters(asides);
     for (const aside of asides)
       for (const statements of salvageQuarantine(aside)) await store.write({ name: 'salvage', statements });
-    for (const aside of asides) await store.write({ name: 'salvage', statements: salvageWitnessed(aside) });
+    for (const aside of asides)
+      await store.write({ name: 'salvage', statements: [...salvageWitnessed(aside), ...salvagePeople(aside)] });
     const meta = {
       origin: next.origin,
       name: o.name,

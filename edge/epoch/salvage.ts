@@ -167,4 +167,27 @@ export function salvageWitnessed(aside: Aside): SqlStatement[] {
   ];
 }
 
+/**
+ * Tokens of people, and above all which of them were revoked; and what opens the entries about operators, which are
+ * carried over and then have their new place here. Repeating it does no harm.
+ */
+export function salvagePeople(aside: Aside): SqlStatement[] {
+  const tokens = aside.all<Record<string, SqlValue>>(
+    'SELECT id, name, role, made_ms, expires_ms, made_by, revoked_ms FROM tokens',
+  );
+  const audit = aside.all<Record<string, SqlValue>>('SELECT digest, idx, salt, content FROM audit');
+  return [
+    ...tokens.map((row) => ({
+      sql: `INSERT INTO tokens (id, name, role, made_ms, expires_ms, made_by, revoked_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO UPDATE SET revoked_ms = coalesce(revoked_ms, excluded.revoked_ms)`,
+      params: Object.values(row),
+    })),
+    ...audit.map((row) => ({
+      // Below the first entry until its own is carried over.
+      sql: 'INSERT OR IGNORE INTO audit (digest, idx, salt, content) VALUES (?, -1, ?, ?)',
+      params: [row.digest, row.salt, row.content] as SqlValue[],
+    })),
+  ];
+}
+
 export const isBehind = (path: string): boolean => basename(path).includes('.behind-');

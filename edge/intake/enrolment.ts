@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { EdgeError } from '../errors.ts';
 import { GATEWAY_SUB } from '../log/gap.ts';
-import type { Device, Devices, NewDevice } from '../store/devices.ts';
+import type { Commit, Device, Devices, NewDevice } from '../store/devices.ts';
 import { publicKeyFromDid } from '../wire/did.ts';
 import { hashSecret } from './login.ts';
 import { KINDS } from './profiles.ts';
@@ -20,27 +20,36 @@ export class Enrolment {
     this.#makeKey = makeKey;
   }
 
-  /**
-   * The secret, for custody gateway, is there this once: only its hash is kept.
-   * @throws EdgeError REQUEST_INVALID, DID_INVALID, DEVICE_EXISTS, STORE_UNAVAILABLE
-   */
-  async enrol({ did, ...rest }: Wanted): Promise<{ device: Device; secret?: string }> {
+  /** @throws EdgeError REQUEST_INVALID */
+  check(rest: Pick<NewDevice, 'kind' | 'sub'>): void {
     if (!KINDS.includes(rest.kind))
       throw new EdgeError('REQUEST_INVALID', `kind ${rest.kind} is not one of ${KINDS.join(', ')}`);
     // Who speaks of gaps must be the gateway, and an auditor tells it by its sub.
     if (rest.sub.startsWith(GATEWAY_SUB))
       throw new EdgeError('REQUEST_INVALID', `sub ${rest.sub} is kept for the gateway's own entries`);
+  }
+
+  /**
+   * The secret, for custody gateway, is there this once: only its hash is kept.
+   * @param commit of what is to stand or fall with it, by the DID
+   * @throws EdgeError REQUEST_INVALID, DID_INVALID, DEVICE_EXISTS, STORE_UNAVAILABLE
+   */
+  async enrol(
+    { did, ...rest }: Wanted,
+    commit?: (did: string) => Commit,
+  ): Promise<{ device: Device; secret?: string }> {
+    this.check(rest);
     if (rest.custody === 'device') {
       if (did === undefined)
         throw new EdgeError('REQUEST_INVALID', 'custody device needs the did of the key that the device holds');
       publicKeyFromDid(did);
-      return { device: await this.#devices.enrol({ ...rest, did }, Date.now()) };
+      return { device: await this.#devices.enrol({ ...rest, did }, Date.now(), commit?.(did)) };
     }
     if (did !== undefined)
       throw new EdgeError('REQUEST_INVALID', 'with custody gateway the gateway makes the key, so no did is given');
     const secret = randomBytes(32).toString('base64url');
     const made = { ...rest, did: this.#makeKey(), secretHash: hashSecret(secret) };
-    return { device: await this.#devices.enrol(made, Date.now()), secret };
+    return { device: await this.#devices.enrol(made, Date.now(), commit?.(made.did)), secret };
   }
 
   /**

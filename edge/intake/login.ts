@@ -35,7 +35,7 @@ export function makeLogin(
           'LOGIN_FAILED',
           `the token is for the role ${person.role}, the user name is ${JSON.stringify(user.slice(0, 80))}`,
         );
-      return { kind: 'person', name: person.name };
+      return { kind: 'person', name: person.name, person };
     }
     const device = devices.get(user);
     if (!device) throw new EdgeError('LOGIN_FAILED', `${user.slice(0, 80)} is not enrolled here`);

@@ -16,6 +16,7 @@ import type { Socket } from 'node:net';
 import { Aedes, type Client } from 'aedes';
 import type { Cap, Caps } from '../caps.ts';
 import { EdgeError, errorLine } from '../errors.ts';
+import type { Person } from '../tokens.ts';
 import type { Outcome } from './accept.ts';
 import { Buckets } from './buckets.ts';
 import { Lines } from './lines.ts';
@@ -342,6 +343,14 @@ export class MqttIntake {
   #sayRefused(did: string, { code, detail, epoch, seq }: Extract<Outcome, { kind: 'quarantined' }>): void {
     const cti = epoch === null || seq === null ? null : `${hex32(epoch)}${hex32(seq)}`;
     this.send(`down/${did}/error`, JSON.stringify({ code, detail, cti }), 1);
+  }
+
+  /** Closes the connections of such people. */
+  disconnect(where: (person: Person) => boolean): void {
+    for (const client of this.#connected.values()) {
+      const login = this.#guests.get(client)?.login;
+      if (login?.kind === 'person' && where(login.person)) client.close();
+    }
   }
 
   /** Publish to whoever may read it. */

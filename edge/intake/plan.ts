@@ -5,9 +5,11 @@
 import { hash } from 'node:crypto';
 import type { Caps } from '../caps.ts';
 import { EdgeError, type ErrorCode } from '../errors.ts';
+import { auditDigest } from '../log/audit.ts';
 import { gapRecords, parseGap } from '../log/gap.ts';
 import type { Log, NewEntry } from '../log/log.ts';
 import { isSame } from '../log/sealed.ts';
+import { moveAudit } from '../store/audit.ts';
 import type { CounterState, Range } from '../store/counters.ts';
 import { type Device, type Devices, saveCounter } from '../store/devices.ts';
 import type { Disk } from '../store/disk.ts';
@@ -178,8 +180,10 @@ export class Plan {
     );
   }
 
-  /** A gap entry of an earlier log speaks in this one, too. */
+  /** A gap or audit entry of an earlier log speaks in this one, too. */
   #remember(envelope: Envelope, idx: number): void {
+    const audited = auditDigest(envelope);
+    if (audited) this.statements.push(moveAudit(audited, idx));
     const gap = parseGap(envelope);
     const device = gap && this.#o.devices.get(gap.did);
     if (gap && device) this.statements.push(saveGap(device.id, { ...gap, idx }));

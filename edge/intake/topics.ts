@@ -1,10 +1,11 @@
 /** Who is connected, and which topics are whose (DESIGN section 5). */
+import type { Person } from '../tokens.ts';
 
 /** A device under its DID; a vehicle that is not enrolled and may be checked only; a person with a role. */
 export type Login =
   | { kind: 'device'; did: string }
   | { kind: 'vehicle'; did: string }
-  | { kind: 'person'; name: string };
+  | { kind: 'person'; name: string; person: Person };
 
 /** What a message is, by its topic. */
 export type Inward = 'cose' | 'senml' | 'hello' | 'presentation';

@@ -55,6 +55,9 @@ type Row = Omit<Device, 'counter'> & {
   lastMs: number;
 };
 
+/** Makes one change durable, alone or together with something that is to stand or fall with it. */
+export type Commit = (statement: SqlStatement) => Promise<void>;
+
 export class Devices {
   readonly #store: Store;
   readonly #byDid = new Map<string, Device>();
@@ -105,7 +108,7 @@ export class Devices {
   }
 
   /** @throws EdgeError DEVICE_EXISTS, STORE_UNAVAILABLE */
-  async enrol(device: NewDevice, nowMs: number): Promise<Device> {
+  async enrol(device: NewDevice, nowMs: number, commit?: Commit): Promise<Device> {
     const { did } = device;
     if (this.#byDid.has(did) || this.#enrolling.has(did)) throw new EdgeError('DEVICE_EXISTS', did);
     const kept: Device = {
@@ -127,6 +130,7 @@ export class Devices {
       await this.#write(
         saveDevice(kept),
         () => this.#store.get('SELECT 1 FROM devices WHERE id = ? AND did = ?', kept.id, did) !== undefined,
+        commit,
       );
     } finally {
       this.#enrolling.delete(did);
@@ -137,14 +141,26 @@ export class Devices {
   }
 
   /** @throws EdgeError STATE_CONFLICT, DEVICE_UNKNOWN, STORE_UNAVAILABLE */
-  setStatus(did: string, status: DeviceStatus, nowMs: number, replacedBy: string | null = null): Promise<Device> {
+  setStatus(
+    did: string,
+    status: DeviceStatus,
+    nowMs: number,
+    replacedBy: string | null = null,
+    commit?: Commit,
+  ): Promise<Device> {
     // One after the other: whether a status may follow is decided by the one that is on disk.
-    const changed = this.#changing.then(() => this.#setStatus(did, status, nowMs, replacedBy));
+    const changed = this.#changing.then(() => this.#setStatus(did, status, nowMs, replacedBy, commit));
     this.#changing = changed.catch(() => undefined);
     return changed;
   }
 
-  async #setStatus(did: string, status: DeviceStatus, nowMs: number, replacedBy: string | null): Promise<Device> {
+  async #setStatus(
+    did: string,
+    status: DeviceStatus,
+    nowMs: number,
+    replacedBy: string | null,
+    commit: Commit | undefined,
+  ): Promise<Device> {
     const device = this.#byDid.get(did);
     if (!device) throw new EdgeError('DEVICE_UNKNOWN', did);
     if (!NEXT[device.status].includes(status))
@@ -155,6 +171,7 @@ export class Devices {
         params: [status, replacedBy, nowMs, device.id],
       },
       () => this.#store.get('SELECT 1 FROM devices WHERE id = ? AND status = ?', device.id, status) !== undefined,
+      commit,
     );
     device.status = status;
     device.replacedBy = replacedBy;
@@ -164,9 +181,13 @@ export class Devices {
   }
 
   /** A write that failed may have happened: what is on disk decides. */
-  async #write(statement: SqlStatement, isThere: () => boolean): Promise<void> {
+  async #write(
+    statement: SqlStatement,
+    isThere: () => boolean,
+    commit: Commit = (alone) => this.#store.write({ name: 'device', statements: [alone] }),
+  ): Promise<void> {
     try {
-      await this.#store.write({ name: 'device', statements: [statement] });
+      await commit(statement);
     } catch (error) {
       if (!isThere()) throw error;
     }

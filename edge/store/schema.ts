@@ -250,6 +250,40 @@ CREATE TABLE content_keys (id INTEGER PRIMARY KEY, about INTEGER NOT NULL, secre
 CREATE INDEX content_keys_about ON content_keys (about);
 `;
 
+const PEOPLE = `
+-- Tokens of people that live longer than a local one may, and those that were revoked. The token itself is not kept.
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  role TEXT NOT NULL,
+  made_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL,
+  made_by TEXT NOT NULL,
+  revoked_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- What operators did. The entry idx holds digest alone: SHA-256(salt || content).
+CREATE TABLE audit (
+  digest BLOB PRIMARY KEY,
+  idx INTEGER NOT NULL,
+  salt BLOB NOT NULL,
+  content BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_idx ON audit (idx);
+
+-- What an operator expects to be enrolled (wanted, JSON), until a device has shown the code; key is its SHA-256.
+CREATE TABLE claims (
+  id TEXT PRIMARY KEY,
+  key BLOB NOT NULL,
+  wanted TEXT NOT NULL,
+  made_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL,
+  made_by TEXT NOT NULL,
+  status TEXT NOT NULL,
+  did TEXT
+) STRICT, WITHOUT ROWID;
+`;
+
 export const MIGRATIONS: readonly string[] = [
   TABLES,
   RECEIPTS,
@@ -259,5 +293,6 @@ export const MIGRATIONS: readonly string[] = [
   CHECKS,
   REGISTRY,
   CONTENTS,
+  PEOPLE,
 ];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -137,11 +137,11 @@ describe('a gap', () => {
     const { code, stdout } = await shut(2, 7, 3);
     expect([code, stdout]).toEqual([1, expect.stringContaining('entry 2 is sealed: its opening is needed')]);
     expect(stdout).not.toContain(a.did);
-    // Entries 1 to 4 are a/0, a/1, a/6, a/7; 5 and 6 are b/1 and b/6; 8 is a 2/3, and 9 its gap.
+    // Entries 1 to 4 are a/0, a/1, a/6, a/7; 5 and 6 are b/1 and b/6; 9 is a 2/3, and 10 its gap; 8 and 11 say who declared them.
     const holds = await verify(2, 7, 3);
     expect(holds.stdout).toContain(`no reading of ${a.did} has the 4 counters 1/2 to 1/5`);
     expect([holds.code, holds.stdout.trimEnd().split('\n').at(-1)]).toEqual([0, 'The proof holds.']);
-    expect((await verify(4, 9, 8)).code, 'at the start of a boot').toBe(0);
+    expect((await verify(4, 10, 9)).code, 'at the start of a boot').toBe(0);
     for (const [indexes, why] of [
       [[1, 7, 3], /counter 1\/0 is not the one before 1\/2/],
       [[2, 7, 4], /counter 1\/7 is not the one after 1\/5/],

@@ -123,8 +123,8 @@ describe('the embedded chain', () => {
     const client = await connectMqtt({ info }, did, own.jwt(info.origin));
     for (let i = 0; i < 4; i++) await own.publish(client, own.envelope());
     await until(
-      async () => /^sejong_edge_anchored_size 5$/m.test(await (await ask('/metrics')).text()),
-      'five entries anchored',
+      async () => /^sejong_edge_anchored_size 6$/m.test(await (await ask('/metrics')).text()),
+      'six entries anchored',
     );
     const anvil = anvilItself(dataFolder);
     expect(anvil).toBeGreaterThan(0);
@@ -141,7 +141,7 @@ describe('the embedded chain', () => {
       ...rows(next)
         .slice(0, -1)
         .map((r) => [r.size, 'confirmed']),
-      [7, 'confirmed'],
+      [8, 'confirmed'],
     ]);
     expect(linesOf(next, /taken back|gone|set aside/), 'anvil had saved its state').toEqual([]);
     expect(await sentBy(next)).toBe(2 + rows(next).length);

@@ -59,7 +59,7 @@ for (const [fault, begun] of [
     await until(() => killed.child.signalCode === 'SIGKILL', `killed at ${fault}`);
     const between = wholeTruth(dataFolder, { verifyOneIn: 100 });
     expect(between.forgotten.size).toBe(begun ? N : 0);
-    expect(between.entries).toBe(1 + 2 * N + (begun ? 1 : 0));
+    expect(between.entries).toBe(1 + 2 * N + (begun ? 2 : 0));
 
     const again = start(process.execPath, args);
     const info = JSON.parse(await again.line(/"msg":"ready"/)) as { http: string };
@@ -73,5 +73,5 @@ for (const [fault, begun] of [
     expect([files.includes(secret.toString('latin1')), files.includes(kept.toString('latin1'))]).toEqual([false, true]);
     await again.stop();
     const truth = wholeTruth(dataFolder, { verifyOneIn: 100 });
-    expect([truth.forgotten.size, truth.sealed, truth.entries]).toEqual([N, N, 2 * N + 2]);
+    expect([truth.forgotten.size, truth.sealed, truth.entries]).toEqual([N, N, 2 * N + 3]);
   });

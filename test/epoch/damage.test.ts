@@ -118,9 +118,9 @@ describe('bytes overwritten in the middle, after a power cut', () => {
     const gateway = await city.gateway();
     const { log, entries } = gateway.parts;
     const { root } = await city.contract.head(ORIGIN);
-    expect(log.origin).toBe(`${ORIGIN}/2/332-${Buffer.from(root).toString('hex').slice(0, 16)}`);
+    expect(log.origin).toBe(`${ORIGIN}/2/333-${Buffer.from(root).toString('hex').slice(0, 16)}`);
     expect(linesOf(gateway, /^STORE_DAMAGED: .*set aside as .*edge\.db\.damaged-.*Epoch 2/)).toHaveLength(1);
-    expect(linesOf(gateway, '332 entries of sejong.example/edge-1 are proven from there')).toHaveLength(1);
+    expect(linesOf(gateway, '333 entries of sejong.example/edge-1 are proven from there')).toHaveLength(1);
     expect(linesOf(gateway, '40 accepted')).toHaveLength(1);
     expect(readFileSync(newest(city.dataFolder)).equals(harmed), 'set aside as it was').toBe(true);
 
@@ -148,12 +148,12 @@ describe('bytes overwritten in the middle, after a power cut', () => {
     const args = ['verify', out, '--key', oldKey, '--rpc', city.chain.rpc, '--anchors', city.contract.address];
     expect((await edge(args)).stdout).toContain('The receipt holds.');
     const refused = await edge(['salvage', newest(city.dataFolder), '--index', '360']);
-    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('332 entries can be proven') });
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('333 entries can be proven') });
 
     // All but those whose page is gone: they were under a checkpoint, and their hashes still are.
     const { log: old, close } = openSalvaged(newest(city.dataFolder));
     const lost = new Set(acked.slice(0, 330).map(sha256Hex));
-    for (const row of old.entries(0)) if (row.idx < 332) lost.delete(sha256Hex(old.open(row)?.envelope ?? row.entry));
+    for (const row of old.entries(0)) if (row.idx < 333) lost.delete(sha256Hex(old.open(row)?.envelope ?? row.entry));
     close();
     expect(lost.size).toBeGreaterThan(0);
     expect(lost.size).toBeLessThan(40);

@@ -174,7 +174,11 @@ describe('logins', () => {
     const login = guardLogins(
       (user) => {
         begun.push(user);
-        return new Promise<Login>((resolve) => ends.push(() => resolve({ kind: 'person', name: user })));
+        return new Promise<Login>((resolve) =>
+          ends.push(() =>
+            resolve({ kind: 'person', person: { name: 'x', role: 'viewer', id: 'x', expiresMs: 0 }, name: user }),
+          ),
+        );
       },
       { maxLoginsAtOnce: 2, maxFailedLogins: 5, caps },
     );

@@ -124,7 +124,7 @@ describe('MQTT over TLS', () => {
     const closed = new Promise((resolve) => client.once('close', () => resolve(undefined)));
     client.publish(`up/${other.did}/cose`, Buffer.from(other.envelope()), { qos: 1 });
     await closed;
-    expect((await gateway.finish()).entries).toBe(3);
+    expect((await gateway.finish()).entries).toBe(5);
   });
 
   it('shares the cap on connections with plain MQTT', async () => {

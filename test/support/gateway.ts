@@ -99,11 +99,8 @@ export class TestDevice {
 
   async enrol(gateway: TestGateway): Promise<this> {
     const { did, sub, kind } = this;
-    const { status, text } = await gateway.api('/devices', {
-      method: 'POST',
-      body: { did, sub, kind, custody: 'device' },
-    });
-    if (status !== 201) throw new Error(text);
+    // Not over the API, which would put an entry about it into the log.
+    await gateway.parts.devices.enrol({ did, sub, kind, custody: 'device' }, Date.now());
     return this;
   }
 

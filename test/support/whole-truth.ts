@@ -79,11 +79,22 @@ export type WholeTruth = {
   pruned: Map<string, number>;
   /** What the gateway's own entries say of counters, in the order of the log. */
   gaps: GapTruth[];
+  /** What the gateway's own entries say of operators, opened, in the order of the log. */
+  audits: AuditTruth[];
   quarantined: Map<string, number>;
   /** Entries of devices that were over when they came. */
   late: number;
   /** Whether this envelope became an entry, whatever is left of it. */
   holds: (envelope: Uint8Array) => boolean;
+};
+
+export type AuditTruth = {
+  index: number;
+  atMs: number;
+  by: { name: string; role: string; token: string };
+  action: string;
+  on: string;
+  detail: Record<string, unknown>;
 };
 
 export type GapTruth = { did: string; epoch: number; first: number; last: number; reason: string; index: number };
@@ -161,6 +172,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
     const forgotten = new Set<number>();
     let sealed = 0;
     const checks = new Map<number, Buffer>();
+    const audited = new Map<number, string>();
     const minimumIndex = Number(meta.get('minimum-index') ?? 0);
     let next = 0;
     let verifierKey: ReturnType<typeof parseVerifierKey> | undefined;
@@ -195,6 +207,10 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
         if (gap) gaps.push(gap);
         const check = e.iss === meta.get('did') ? checkOf(e.records) : undefined;
         if (check) checks.set(row.idx, check);
+        if (e.iss === meta.get('did') && e.records[0]?.n === 'audit') {
+          expect(e.records, 'nothing else is said in the open').toEqual([{ n: 'audit', vd: expect.any(Uint8Array) }]);
+          audited.set(row.idx, Buffer.from(e.records[0].vd as Uint8Array).toString('hex'));
+        }
         if (row.idx === 0) {
           expect(e.iss).toBe(meta.get('did'));
           expect(e.records).toContainEqual({ n: 'origin', vs: meta.get('origin') });
@@ -240,6 +256,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
     expect([...checkpoints.keys()], 'checkpoints beyond the log').toEqual([]);
     checkCosignatures(db);
     checkChecks(db, checks, meta.get('did') as string, meta.has('previous'));
+    const audits = checkAudit(db, audited, meta.has('previous'));
     for (const row of db
       .prepare<[], { device: number; epoch: number; seq: number; entries: number }>('SELECT * FROM counters')
       .all()) {
@@ -263,7 +280,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       const left = prunedContents.get(`${iss}/${epoch}/${seq}`);
       return left !== undefined && saltedHash(left.salt, envelope).equals(left.digest);
     };
-    return { entries: next, byHash, sealed, forgotten, pruned, gaps, quarantined, late, holds };
+    return { entries: next, byHash, sealed, forgotten, pruned, gaps, audits, quarantined, late, holds };
   } finally {
     db.close();
   }
@@ -290,6 +307,37 @@ function checkLate(db: Database.Database, sealedTruth: SealedTruth): number {
     expect(above, `entry ${idx} is late, so it was expected`).toBeDefined();
   }
   return rows.length;
+}
+
+/** Each entry about an operator has its salt and content beside the log, which say who did what, and nobody else has. */
+function checkAudit(db: Database.Database, audited: ReadonlyMap<number, string>, wasLost: boolean): AuditTruth[] {
+  const rows = db
+    .prepare<[], { idx: number; digest: Uint8Array; salt: Uint8Array; content: Uint8Array }>(
+      'SELECT idx, digest, salt, content FROM audit WHERE idx >= 0 ORDER BY idx',
+    )
+    .all();
+  const isForgotten = ({ salt }: { salt: Uint8Array }): boolean => salt.every((byte) => byte === 0);
+  for (const { idx, digest, salt, content } of rows) {
+    expect(salt.length).toBe(32);
+    if (isForgotten({ salt })) {
+      expect(
+        content.every((byte) => byte === 0),
+        `what was forgotten of entry ${idx}`,
+      ).toBe(true);
+      continue;
+    }
+    expect(Buffer.from(digest).equals(sha256(salt, content)), `what is said of entry ${idx}`).toBe(true);
+  }
+  const opened = rows.map(({ idx, digest }) => [idx, Buffer.from(digest).toString('hex')]);
+  // What opens those of an earlier log may be gone with its database.
+  expect(opened).toEqual([...audited].filter(([idx]) => !wasLost || rows.some((row) => row.idx === idx)));
+  return rows
+    .filter((row) => !isForgotten(row))
+    .map(({ idx, content }) => {
+      const said = JSON.parse(Buffer.from(content).toString('utf8')) as Omit<AuditTruth, 'index'>;
+      expect(said.by.name && said.by.role && said.by.token && said.action).toBeTruthy();
+      return { ...said, index: idx };
+    });
 }
 
 /** What gap entries say is so, and nothing else was thinned or is called lost. */
