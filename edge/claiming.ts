@@ -79,21 +79,23 @@ export class Claiming {
    * may ask how it stands.
    * @throws EdgeError CLAIM_INVALID, CLAIM_TAKEN, DID_INVALID, STORE_UNAVAILABLE
    */
-  prove(id: string, did: string, proof: string): Promise<Shown> {
+  async prove(id: string, did: string, proof: string): Promise<Shown> {
+    const { claims, tokens, origin, clockSynced } = this.#o;
+    // Of one that has ended, or never was, nothing is told to who has not shown the code.
+    const asked = claims.get(id);
+    if (!asked) throw new EdgeError('CLAIM_INVALID', id);
+    if (did.length > MAX_DID_LENGTH) throw new EdgeError('DID_INVALID', 'longer than any DID');
+    const key = verifyKey(publicKeyFromDid(did));
+    const said = await tokens
+      .device(proof, did, key.object, key.verifier.jwsAlgs, clockSynced())
+      .catch((error: EdgeError) => Promise.reject(new EdgeError('CLAIM_INVALID', `${id}: ${error.detail}`)));
+    if (said.jti !== id || said.nonce !== claimNonce(asked.key, id, did, origin))
+      throw new EdgeError('CLAIM_INVALID', `${id}: the proof is for another claim, or by who does not have its code`);
+    // Only who has the code gets into the line, so that nobody else can hold up an operator.
     return this.#inTurn(async () => {
-      const { claims, tokens, origin, clockSynced } = this.#o;
-      const claim = claims.get(id);
-      // Of one that has ended, or never was, nothing is told to who has not shown the code.
-      if (!claim) throw new EdgeError('CLAIM_INVALID', id);
-      if (did.length > MAX_DID_LENGTH) throw new EdgeError('DID_INVALID', 'longer than any DID');
-      const key = verifyKey(publicKeyFromDid(did));
-      const said = await tokens
-        .device(proof, did, key.object, key.verifier.jwsAlgs, clockSynced())
-        .catch((error: EdgeError) => Promise.reject(new EdgeError('CLAIM_INVALID', `${id}: ${error.detail}`)));
-      if (said.jti !== id || said.nonce !== claimNonce(claim.key, id, did, origin))
-        throw new EdgeError('CLAIM_INVALID', `${id}: the proof is for another claim, or by who does not have its code`);
-      if (claim.did !== null && claim.did !== did) throw new EdgeError('CLAIM_TAKEN', id);
-      if (claim.status === 'dropped') throw new EdgeError('CLAIM_TAKEN', `${id} was dropped`);
+      const claim = claims.get(id) ?? asked;
+      if ((claim.did !== null && claim.did !== did) || claim.status === 'dropped')
+        throw new EdgeError('CLAIM_TAKEN', claim.status === 'dropped' ? `${id} was dropped` : id);
       if (claim.did === did) return show(claim);
       if (claim.expiresMs <= Date.now()) throw new EdgeError('CLAIM_INVALID', `${id} has expired`);
       const pending: Claim = { ...claim, status: 'pending', did };

@@ -119,7 +119,7 @@ describe('forget', () => {
       complete: true,
       asides: [],
       devices: 1,
-      others: 0,
+      others: 1, // who declared the gap
       open: false,
     });
     const check = (): void => {
