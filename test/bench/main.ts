@@ -5,6 +5,7 @@
  */
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchChecks } from './checks.ts';
 import { benchFlat } from './flat.ts';
 import { benchIntake } from './intake.ts';
 import { benchLoop } from './loop.ts';
@@ -21,6 +22,8 @@ const parts: Record<string, (bench: Bench) => Promise<void>> = {
   loop: benchLoop,
   merkle: benchMerkle,
   flat: (bench) => benchFlat(bench, Number(values.entries), values.keep),
+  checks: benchChecks,
+  flat: (bench) => benchFlat(bench, Number(values.entries)),
   gas: benchGas,
   memory: benchMemory,
 };

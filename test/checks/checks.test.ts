@@ -3,8 +3,8 @@ import { decodeEnvelope } from '../../edge/wire/envelope.ts';
 import { verifyChallenge, verifyDecision } from '../../edge/wire/vc/check.ts';
 import { connectMqtt, TestDevice } from '../support/gateway.ts';
 import { until } from '../support/temp.ts';
-import { jwtOf, Link, offerBundle, startGates } from './gateway.ts';
-import { ORIGIN, SOUTH, TestCity, TestVehicle } from './rig.ts';
+import { Link, offerBundle, startGates } from './gateway.ts';
+import { jwtOf, ORIGIN, SOUTH, TestCity, TestVehicle } from './rig.ts';
 
 type Listed = { checks: { index: number; reason: string; gate: string; holder: string }[]; counts: object[] };
 

@@ -4,7 +4,7 @@ import type { Config } from '../../edge/config.ts';
 import type { Reason } from '../../edge/wire/vc/check.ts';
 import { type Challenge, type Decision, decodeChallenge, decodeDecision } from '../../edge/wire/vc/check.ts';
 import { connectMqtt, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { GATES, type TestCity, type TestVehicle } from './rig.ts';
+import { GATES, jwtOf, type TestCity, type TestVehicle } from './rig.ts';
 
 /** With a first bundle, brought by the operator. */
 export async function startGates(
@@ -98,13 +98,4 @@ export class Link {
     const decision = await this.present(message);
     return { challenge, message, decision, reason: decision.reason };
   }
-}
-
-/** A login as devices do it, signed by the pseudonym itself. */
-export function jwtOf({ did, signer }: TestVehicle, origin: string, over: Record<string, unknown> = {}): string {
-  const now = Math.floor(Date.now() / 1000);
-  const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const alg = did.startsWith('did:key:zDn') ? 'ES256' : 'EdDSA';
-  const head = `${b64({ alg, typ: 'JWT' })}.${b64({ sub: did, aud: origin, iat: now, exp: now + 300, ...over })}`;
-  return `${head}.${Buffer.from(signer.sign(Buffer.from(head))).toString('base64url')}`;
 }

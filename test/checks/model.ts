@@ -9,34 +9,42 @@ import { timeOf } from '../../edge/wire/vc/shape.ts';
 import { GATES, NORTH, ORIGIN, verify } from './rig.ts';
 
 export class ModelPast implements Past {
-  /** Oldest first. */
-  readonly all: PastCheck[] = [];
+  readonly #byRegistration = new Map<string, PastCheck[]>();
+  readonly #byHolder = new Map<string, Map<number, PastCheck[]>>();
+  readonly #highest = new Map<string, number>();
 
+  /** Newest first, the newest 32. */
   ofRegistration(registration: string): PastCheck[] {
-    return this.all.filter((p) => p.registration === registration).reverse();
+    return this.#byRegistration.get(registration) ?? [];
   }
   highestCounter(holder: string): number | undefined {
-    const mine = this.all.filter((p) => p.holder === holder).map((p) => p.counter);
-    return mine.length === 0 ? undefined : Math.max(...mine);
+    return this.#highest.get(holder);
   }
   withCounter(holder: string, counter: number): PastCheck[] {
-    return this.all.filter((p) => p.holder === holder && p.counter === counter).reverse();
+    return this.#byHolder.get(holder)?.get(counter) ?? [];
   }
 
   add({ credential, presentation, session, telemetry, reason }: Verdict, ms: number): void {
     if (!credential || !presentation || !session) return;
-    this.all.push({
+    const { holder, counter } = presentation;
+    const { registration } = credential.credentialSubject;
+    const past: PastCheck = {
       ms,
-      holder: presentation.holder,
-      registration: credential.credentialSubject.registration,
-      counter: presentation.counter,
+      holder,
+      registration,
+      counter,
       telemetry: presentation.telemetryDigest,
       validFromMs: timeOf(credential.validFrom),
       validUntilMs: timeOf(credential.validUntil),
       gate: session.gate.name,
       fix: telemetry?.fix,
       allowed: REASONS[reason].startsWith('ALLOW'),
-    });
+    };
+    this.#byRegistration.set(registration, [past, ...this.ofRegistration(registration)].slice(0, 32));
+    const mine = this.#byHolder.get(holder) ?? new Map<number, PastCheck[]>();
+    mine.set(counter, [past, ...(mine.get(counter) ?? [])]);
+    this.#byHolder.set(holder, mine);
+    this.#highest.set(holder, Math.max(counter, this.#highest.get(holder) ?? -1));
   }
 }
 

@@ -96,7 +96,7 @@ export class TestCity {
         validUntil: iso(over.untilMs ?? now + HOUR),
         credentialSubject: {
           id: pseudonym,
-          registration: `urn:sejong:registration:${(over.registration ?? 'one').padEnd(16, '0')}`,
+          registration: `urn:sejong:registration:${`${over.registration ?? 'one'}_`.padEnd(16, '0')}`,
           zones: over.zones ?? ['depot', 'port'],
           purposes: over.purposes ?? ['entry', 'charge'],
         },
@@ -245,4 +245,13 @@ export class TestVehicle {
     );
     return { message: encodePresentation(presentation, telemetry), presentation };
   }
+}
+
+/** A login as devices do it, signed by the pseudonym itself. */
+export function jwtOf({ did, signer }: TestVehicle, origin: string, over: Record<string, unknown> = {}): string {
+  const now = Math.floor(Date.now() / 1000);
+  const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const alg = did.startsWith('did:key:zDn') ? 'ES256' : 'EdDSA';
+  const head = `${b64({ alg, typ: 'JWT' })}.${b64({ sub: did, aud: origin, iat: now, exp: now + 300, ...over })}`;
+  return `${head}.${Buffer.from(signer.sign(Buffer.from(head))).toString('base64url')}`;
 }
