@@ -23,7 +23,6 @@ const parts: Record<string, (bench: Bench) => Promise<void>> = {
   merkle: benchMerkle,
   flat: (bench) => benchFlat(bench, Number(values.entries), values.keep),
   checks: benchChecks,
-  flat: (bench) => benchFlat(bench, Number(values.entries)),
   gas: benchGas,
   memory: benchMemory,
 };
