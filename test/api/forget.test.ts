@@ -9,7 +9,7 @@ import { decodeEnvelope } from '../../edge/wire/envelope.ts';
 import { edge } from '../support/cli.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 import { saltedHash } from '../support/sealed-truth.ts';
-import { until } from '../support/temp.ts';
+import { tempFolder, until } from '../support/temp.ts';
 
 const offer = (gateway: TestGateway, device: TestDevice, envelope = device.envelope()) =>
   gateway.parts.accept.offer(envelope, { did: device.did, topic: 'test' });
@@ -184,6 +184,19 @@ describe('forget', () => {
     const truth = await gateway.finish({ verifyOneIn: 10 });
     expect([truth.forgotten.size, truth.holds(said[7] as Uint8Array), truth.holds(later)]).toEqual([43, false, false]);
     check();
+
+    // A bundle has what is left: receipts without openings, counted; of the device alone nothing shows that it is its.
+    const folder = tempFolder();
+    for (const [name, more, wanted] of [
+      ['all', [], /\d+ of them sealed, 43 of those forgotten, 0 pruned/],
+      ['mine', ['--device', car.did], /0 entries, 43 pruned/],
+    ] as const) {
+      const out = join(folder, name);
+      expect((await edge(['export', '--data', gateway.config.dataFolder, '--out', out, ...more])).code).toBe(0);
+      expect(readFileSync(out, 'utf8').includes(car.sub)).toBe(false);
+      const { code, stdout } = await edge(['verify', out, '--key', key]);
+      expect([code, stdout]).toEqual([0, expect.stringMatching(wanted)]);
+    }
     const again = await startTestGateway({ dataFolder: gateway.config.dataFolder });
     expect(await offer(again, car, said[7])).toEqual({ kind: 'known', index });
     await again.finish({ verifyOneIn: 10 });

@@ -9,9 +9,11 @@ import { parseVerifierKey, signCheckpoint } from '../../edge/log/checkpoint.ts';
 import { attachReceipt, encodeCoseReceipt, receiptToSign } from '../../edge/log/cose-receipt.ts';
 import { leafHash } from '../../edge/log/merkle.ts';
 import { encodeJsonReceipt, encodeTlogProof, type Receipt } from '../../edge/log/receipt.ts';
+import { contentDigest } from '../../edge/log/sealed.ts';
 import { sha256 } from '../../edge/log/sha256.ts';
 import { decodeSign1, encodeSign1, sigStructure } from '../../edge/wire/cose.ts';
 import { encodeEnvelope } from '../../edge/wire/envelope.ts';
+import { prepareHashEnvelope } from '../../edge/wire/hash-envelope.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
 import { encodeMessage, encodePresentation } from '../../edge/wire/vc/check.ts';
 import { encodeStatusList, MAX_LIST_BYTES, MIN_LIST_BYTES, setStatus } from '../../edge/wire/vc/status-list.ts';
@@ -80,15 +82,15 @@ put('envelope', 'counter-last', envelope(packs.meter as SenmlRecord[], 0xfffffff
 const entries = Array.from({ length: 7 }, (_, i) => envelope([{ n: '1-0:1.8.0', u: 'Wh', v: 1000 + i }], 2, i));
 const node = (l: Uint8Array, r: Uint8Array): Uint8Array => sha256(Buffer.concat([Buffer.of(1), l, r]));
 const split = (n: number): number => 2 ** Math.floor(Math.log2(n - 1));
-function root(from: number, to: number): Uint8Array {
-  if (to - from === 1) return leafHash(entries[from] as Uint8Array);
+function root(from: number, to: number, of = entries): Uint8Array {
+  if (to - from === 1) return leafHash(of[from] as Uint8Array);
   const k = from + split(to - from);
-  return node(root(from, k), root(k, to));
+  return node(root(from, k, of), root(k, to, of));
 }
-function path(i: number, from: number, to: number): Uint8Array[] {
+function path(i: number, from: number, to: number, of = entries): Uint8Array[] {
   if (to - from === 1) return [];
   const k = from + split(to - from);
-  return i < k ? [...path(i, from, k), root(k, to)] : [...path(i, k, to), root(from, k)];
+  return i < k ? [...path(i, from, k, of), root(k, to, of)] : [...path(i, k, to, of), root(from, k, of)];
 }
 for (const size of [1, 4, 7]) {
   const checkpoint = { origin: ORIGIN, size, root: root(0, size) };
@@ -109,6 +111,37 @@ for (const size of [1, 4, 7]) {
     const cose = encodeCoseReceipt(key, { index, size, path: receipt.path }, LOG.sign(receiptToSign(key, checkpoint)));
     put('receipt', `cose-${index}-of-${size}`, attachReceipt(receipt.entry, cose));
   }
+}
+
+// The same readings sealed by the gateway: a receipt alone, and with what the entry is over.
+const openings = entries.map((bytes, i) => ({ salt: sha256(Buffer.of(i)), envelope: bytes }));
+const sealed = openings.map((opening) => {
+  const { signed, finish } = prepareHashEnvelope(GATEWAY.did, contentDigest(opening));
+  return finish(GATEWAY.sign(signed));
+});
+{
+  const [index, size] = [2, 5];
+  const checkpoint = { origin: ORIGIN, size, root: root(0, size, sealed) };
+  const receipt: Receipt = {
+    index,
+    entry: sealed[index] as Uint8Array,
+    path: path(index, 0, size, sealed),
+    checkpoint: signCheckpoint(checkpoint, LOG.publicKey, LOG.sign),
+  };
+  const opening = openings[index] as (typeof openings)[number];
+  put('receipt', 'sealed-json', JSON.stringify(encodeJsonReceipt(receipt)));
+  put('receipt', 'sealed-opened', JSON.stringify(encodeJsonReceipt({ ...receipt, opening })));
+  put('receipt', 'sealed-tlog', encodeTlogProof(receipt));
+  const key = parseVerifierKey(VERIFIER_KEY);
+  const cose = encodeCoseReceipt(key, { index, size, path: receipt.path }, LOG.sign(receiptToSign(key, checkpoint)));
+  put('receipt', 'sealed-cose', attachReceipt(receipt.entry, cose));
+  // As the device gets it, which has its envelope.
+  const seal = { salt: opening.salt, entry: receipt.entry };
+  put(
+    'receipt',
+    'sealed-own',
+    encodeCoseReceipt(key, { index, size, path: receipt.path, seal }, LOG.sign(receiptToSign(key, checkpoint))),
+  );
 }
 
 for (const [i, text] of [

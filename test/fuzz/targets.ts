@@ -6,12 +6,13 @@ import { openCheckpoint, parseVerifierKey } from '../../edge/log/checkpoint.ts';
 import { leafHash, verifyInclusion } from '../../edge/log/merkle.ts';
 import { parseTilePath } from '../../edge/log/tile.ts';
 import { Tokens } from '../../edge/tokens.ts';
-import { readClaim } from '../../edge/verify.ts';
+import { openClaim, readClaim } from '../../edge/verify.ts';
 import { equalBytes } from '../../edge/wire/bytes.ts';
 import { decodeSign1, encodeSign1, sigStructure } from '../../edge/wire/cose.ts';
 import { publicKeyFromDid } from '../../edge/wire/did.ts';
 import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../edge/wire/envelope.ts';
+import { decodeHashEnvelope } from '../../edge/wire/hash-envelope.ts';
 import { decodePack, encodePack, resolveLegacy, type SenmlRecord } from '../../edge/wire/senml.ts';
 import { CHECK_TARGETS } from './check-targets.ts';
 import { corpus, type Target } from './fuzz.ts';
@@ -86,19 +87,36 @@ const checkpoint: Target = {
   },
 };
 
-type Proven = { index: number; entry: Uint8Array; size: number };
+type Proven = { index: number; entry: Uint8Array; reading: Uint8Array | undefined; size: number };
+/** The envelope that is sealed in the corpus, for the receipt that has none in it. */
+let sealedEnvelope: Uint8Array | undefined;
+function ownEnvelope(): Uint8Array {
+  const file = sealedEnvelope ? undefined : corpus('receipt', 'valid').find(({ name }) => name === 'sealed-opened');
+  sealedEnvelope ??= Buffer.from(JSON.parse(text(file?.bytes as Uint8Array)).opening.envelope, 'base64');
+  return sealedEnvelope;
+}
+
 /** All that a verifier does, with its errors as they are. */
 function verifyWhole(bytes: Uint8Array): Proven {
-  const claim = readClaim(bytes);
-  const { signature, signed, iss } = decodeEnvelope(claim.entry);
-  if (iss !== DEVICE.did || !verifyEd25519(signature, signed, DEVICE.publicKey))
+  const claim = readClaim(bytes, ownEnvelope());
+  const { envelope, sealedBy } = openClaim(claim);
+  if (sealedBy !== undefined) {
+    const { signature, signed, iss } = decodeHashEnvelope(claim.entry);
+    if (iss !== GATEWAY.did || !verifyEd25519(signature, signed, GATEWAY.publicKey))
+      throw new EdgeError('SIGNATURE_INVALID', 'fuzz');
+  }
+  if (
+    envelope &&
+    (envelope.iss !== DEVICE.did || !verifyEd25519(envelope.signature, envelope.signed, DEVICE.publicKey))
+  )
     throw new EdgeError('SIGNATURE_INVALID', 'fuzz');
   const { size, root } = claim.open(logKey);
   if (!verifyInclusion(leafHash(claim.entry), claim.index, size, claim.path, root))
     throw new EdgeError('RECEIPT_INVALID', 'fuzz');
-  return { index: claim.index, entry: claim.entry, size };
+  return { index: claim.index, entry: claim.entry, reading: envelope?.signed, size };
 }
-const factOf = ({ index, entry, size }: Proven): string => `${index} of ${size}: ${hex(entry)}`;
+const factOf = ({ index, entry, reading, size }: Proven): string =>
+  `${index} of ${size}: ${hex(entry)} ${reading ? hex(reading) : 'sealed'}`;
 let facts: Set<string> | undefined;
 
 const receipt: Target = {
