@@ -320,7 +320,7 @@ async function build(
     },
   });
   people.start();
-  await sayDeeds(config.dataFolder, (deed) => people.act({ ...deed, by: LOCAL }, () => undefined));
+  await sayDeeds(config.dataFolder, (deed) => people.note({ ...deed, by: LOCAL }));
   closers.push(() => people.stop());
   const enrolment = new Enrolment(devices, () => identity.makeDeviceKey());
   const claiming = new Claiming({

@@ -63,6 +63,11 @@ export class People {
     });
   }
 
+  /** Says what has happened already, in a table that only others write. */
+  note(deed: Deed): Promise<void> {
+    return this.act(deed, () => undefined);
+  }
+
   /** For changes that others write: theirs goes to disk together with the entry about it. */
   commit(deed: Deed): Commit {
     return (statement) => this.act(deed, (own) => own.also([statement]));

@@ -1,6 +1,7 @@
 /** Checks of vehicles: asking who is at a gate, what was decided, and the city's bundle. */
 import Type from 'typebox';
 import { EdgeError } from '../errors.ts';
+import type { Person } from '../tokens.ts';
 import { MAX_BUNDLE_BYTES } from '../wire/vc/city-bundle.ts';
 import { AskView, BundleView, CheckView, describeCheck } from './check-views.ts';
 import type { ApiParts } from './parts.ts';
@@ -10,7 +11,7 @@ import { Index, page } from './views.ts';
 const TIMEOUT_MS = 10_000;
 const RECENT_MS = 5_000;
 
-export async function checkRoutes(server: Server, { checks }: ApiParts): Promise<void> {
+export async function checkRoutes(server: Server, { checks, people }: ApiParts): Promise<void> {
   const tags = ['checks'];
   server.post(
     '/checks',
@@ -113,7 +114,12 @@ export async function checkRoutes(server: Server, { checks }: ApiParts): Promise
           response: { 200: BundleView },
         },
       },
-      async (request) => checks.offerBundle(Buffer.isBuffer(request.body) ? request.body : new Uint8Array(0)),
+      async (request) => {
+        const bundle = await checks.offerBundle(Buffer.isBuffer(request.body) ? request.body : new Uint8Array(0));
+        const detail = { version: bundle.version };
+        await people.note({ by: request.person as Person, action: 'bundle', on: 'city bundle', detail });
+        return bundle;
+      },
     );
   });
 }

@@ -58,6 +58,8 @@ export type ApiParts = {
   issued: IssuedTokens;
   audits: Audits;
   people: {
+    /** An entry about something that has happened. */
+    note: (deed: { by: Person; action: string; on: string; detail: Record<string, string | number> }) => Promise<void>;
     makeToken: (wanted: { name: string; role: Role }, seconds: number, by: Person) => Promise<Issued>;
     revokeToken: (id: string, by: Person) => Promise<IssuedToken>;
   };
