@@ -50,8 +50,4 @@ export class Audits {
       limit,
     );
   }
-
-  get count(): number {
-    return this.#store.get<{ n: number }>('SELECT count(*) AS n FROM audit')?.n ?? 0;
-  }
 }
