@@ -248,6 +248,12 @@ const table = {
     title: 'The device is in a state that does not allow this',
     todo: 'active may be suspended, revoked or replaced; suspended may be resumed; revoked and replaced are final.',
   },
+  REKEY_UNPROVEN: {
+    status: 403,
+    act: 'refuse',
+    title: 'The old key did not sign that this is its new one',
+    todo: 'Sign "sejong-edge/rekey@1", the old DID and the new DID, each with a line feed after it, with the old key; a device that lost its key is replaced, not re-keyed.',
+  },
   // --- witnesses: what one answers, and what we make of the answers of ours ---------------------
   WITNESS_LOG_UNKNOWN: {
     status: 404,

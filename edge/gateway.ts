@@ -50,6 +50,7 @@ import { Gaps } from './store/gaps.ts';
 import { LateEntries } from './store/late.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import { IssuedTokens } from './store/tokens.ts';
+import { succession } from './succeeding.ts';
 import { Tokens } from './tokens.ts';
 import { Certificates } from './transport.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
@@ -263,7 +264,7 @@ async function build(
     devices,
     quarantine,
     asides: () => epoch.asides,
-    others: [forgettable(checking, store), ...tracesOf(store, devices)],
+    others: [forgettable(checking, store), ...tracesOf(store, devices), registry.forgettable],
     report: warn,
   });
   closers.push(() => forgetting.stop());
@@ -399,6 +400,7 @@ async function build(
       samples: () => collectSamples(parts),
       ...witnessParts(witnessing, log),
       ...checkParts(checking, store),
+      ...succession({ people, devices, enrolment, store }),
       anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
       // Asked only of what has an anchor, so there is a chain.
       entryCall: (size, receipt) => chain.encodeEntryCall!(log.origin, size, receipt),

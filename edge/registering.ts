@@ -15,7 +15,7 @@ import { GATEWAY_KIND } from './intake/profiles.ts';
 import { Salts } from './salts.ts';
 import type { Device, Devices } from './store/devices.ts';
 import { type Registration, Registrations } from './store/registrations.ts';
-import type { Store } from './store/store.ts';
+import type { SqlStatement, Store } from './store/store.ts';
 
 type Known = { device: string; meteringPoint: string };
 
@@ -143,6 +143,25 @@ export class Registering {
     this.#stopped = true;
     await this.#starting?.catch(() => undefined);
     await this.#follower?.stop();
+  }
+
+  /**
+   * What forgetting a subject takes: its salts, after which nobody finds it on the chain. Of a city's own file the city
+   * takes them: a salt that went here alone would make a device that the city revoked an unknown one.
+   */
+  readonly forgettable = {
+    known: (subject: string): number => this.#ownSalted(subject).length,
+    destroy: (subject: string): SqlStatement[] => {
+      for (const { did } of this.#ownSalted(subject)) this.#salts.forget(did);
+      this.#forget();
+      return [];
+    },
+  };
+
+  #ownSalted(subject: string): Device[] {
+    if (this.#p.config.chain.mode !== 'embedded') return [];
+    const isOf = ({ did, sub }: Device): boolean => did === subject || sub === subject;
+    return this.#p.devices.list().filter((d) => isOf(d) && this.#salts.of(d.did) !== undefined);
   }
 
   #forget(): void {

@@ -40,6 +40,7 @@ const LAYERS: [string, string[]][] = [
     ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/keystore.ts', 'edge/epoch/'],
   ],
   ['edge/salts.ts', ['edge/errors.ts', 'edge/keystore.ts']],
+  ['edge/succeeding.ts', ['edge/api/parts.ts', 'edge/intake/', 'edge/people.ts', 'edge/store/']],
   // Builds the registry's follower for gateway.ts.
   [
     'edge/registering.ts',

@@ -1,4 +1,5 @@
 /** From rows to what the API says. */
+import { parseSuccession } from '../log/succession.ts';
 import type { Range } from '../store/counters.ts';
 import type { Device, Devices } from '../store/devices.ts';
 import type { EntryRow } from '../store/entries.ts';
@@ -6,6 +7,7 @@ import type { GapRow } from '../store/gaps.ts';
 import type { LateEntry } from '../store/late.ts';
 import type { Quarantine, QuarantineRow } from '../store/quarantine.ts';
 import { decodeEnvelope } from '../wire/envelope.ts';
+import type { SenmlRecord } from '../wire/senml.ts';
 import type { EntryView, RegistryView } from './views.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
@@ -46,6 +48,7 @@ export function describeDevice(
   quarantine: Quarantine,
   declared?: readonly GapRow[],
   registry?: RegistryView,
+  ended?: { idx: number; records: readonly SenmlRecord[] },
 ) {
   const { did, kind, custody, sub, owner, capacityW, energySource, label, status, replacedBy, enrolledMs, updatedMs } =
     d;
@@ -68,7 +71,13 @@ export function describeDevice(
     ...(declared ? { declaredGaps: declared.map(describeGap) } : {}),
     quarantined: quarantine.heldBy(did),
     ...(registry ? { registry } : {}),
+    ...(ended ? describeSuccession(ended.idx, ended.records) : {}),
   };
+}
+
+function describeSuccession(index: number, records: readonly SenmlRecord[]) {
+  const said = parseSuccession(records);
+  return said ? { succession: { by: said.by, how: said.how, index, ...said.registers } } : {};
 }
 
 const hex32 = (n: number): string => n.toString(16).padStart(8, '0');

@@ -1,12 +1,14 @@
 /** Enrolment and life of devices. */
 import Type from 'typebox';
 import { EdgeError } from '../errors.ts';
-import type { DeviceStatus } from '../store/devices.ts';
+import type { Device, DeviceStatus } from '../store/devices.ts';
 import type { Person } from '../tokens.ts';
+import { decodeEnvelope } from '../wire/envelope.ts';
 import { describeDevice, describeGap } from './describe.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
-import { DeviceView, Did, GapView, NewDeviceView } from './views.ts';
+import { inSuccession } from './succession.ts';
+import { DeviceView, Did, GapView, NewDeviceView, Sub } from './views.ts';
 
 const MAX_DECLARED = 100;
 const Uint32 = Type.Integer({ minimum: 0, maximum: 0xffffffff });
@@ -20,18 +22,30 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
     if (!device) throw new EdgeError('DEVICE_UNKNOWN', did);
     return device;
   };
+  /** The entry about how it was replaced, where there is one that can be read. */
+  const endOf = (device: Device) => {
+    const row = parts.successions.of(device.id);
+    const entry = row && parts.entries.get(row.idx);
+    if (!row || !entry || entry.leaf || entry.forgotten) return undefined;
+    return { idx: row.idx, records: decodeEnvelope(entry.envelope).records };
+  };
   server.get(
     '/devices',
     {
       ...needs('viewer'),
       schema: {
-        summary: 'All devices',
+        summary: 'All devices, or those of one metering point in the order in which they took over',
         tags,
         security: bearer,
+        querystring: Type.Object({ sub: Type.Optional(Sub) }, { additionalProperties: false }),
         response: { 200: Type.Object({ devices: Type.Array(DeviceView) }) },
       },
     },
-    () => ({ devices: devices.list().map((d) => describeDevice(d, quarantine)) }),
+    ({ query: { sub } }) => ({
+      devices: (sub === undefined ? devices.list() : inSuccession(devices.list(), sub)).map((d) =>
+        describeDevice(d, quarantine),
+      ),
+    }),
   );
   server.get(
     '/devices/:did',
@@ -47,7 +61,8 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
     },
     (request) => {
       const device = known(request.params.did);
-      return describeDevice(device, quarantine, gaps.list(device.id, MAX_DECLARED), parts.registration(device));
+      const declared = gaps.list(device.id, MAX_DECLARED);
+      return describeDevice(device, quarantine, declared, parts.registration(device), endOf(device));
     },
   );
   server.post(
@@ -96,7 +111,6 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
     suspend: 'suspended',
     resume: 'active',
     revoke: 'revoked',
-    replace: 'replaced',
   };
   for (const [action, status] of Object.entries(actions))
     server.post(
@@ -108,26 +122,11 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
           tags,
           security: bearer,
           params,
-          body:
-            action === 'replace'
-              ? Type.Object({ by: Did }, { additionalProperties: false })
-              : Type.Object({}, { additionalProperties: false }),
+          body: Type.Object({}, { additionalProperties: false }),
           response: { 200: DeviceView },
         },
       },
-      async (request) => {
-        const by = (request.body as { by?: string }).by ?? null;
-        // The metering point must be carried on by the device that takes over.
-        if (by !== null) {
-          const [old, heir] = [known(request.params.did), known(by)];
-          if (heir === old) throw new EdgeError('STATE_CONFLICT', `${by} cannot replace itself`);
-          if (heir.sub !== old.sub) throw new EdgeError('STATE_CONFLICT', `${by} is enrolled for another sub`);
-          if (heir.status !== 'active') throw new EdgeError('STATE_CONFLICT', `${by} is ${heir.status}`);
-        }
-        return describeDevice(
-          await parts.setStatus(request.params.did, status, by, request.person as Person),
-          quarantine,
-        );
-      },
+      async (request) =>
+        describeDevice(await parts.setStatus(request.params.did, status, null, request.person as Person), quarantine),
     );
 }

@@ -7,7 +7,8 @@ import { encodeJsonOpening, encodeJsonReceipt, encodeTlogProof, type Receipt } f
 import { describeEntry } from './describe.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
-import { CallView, Did, EntryView, Index, OpeningView, ReceiptView } from './views.ts';
+import { inSuccession } from './succession.ts';
+import { CallView, Did, EntryView, Index, OpeningView, ReceiptView, Sub } from './views.ts';
 
 const Time = Type.String({ format: 'date-time', maxLength: 40, description: 'RFC 3339, by the time of receipt' });
 
@@ -35,6 +36,17 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
     if (row.forgotten) throw new EdgeError('ENTRY_FORGOTTEN', `entry ${index}`);
     return row;
   };
+  /** Device by device: each one's in the order of its counter. */
+  const pageOfPoint = (sub: string, after: number, fromMs: number, toMs: number, limit: number) => {
+    const line = inSuccession(devices.list(), sub);
+    const at = after < 0 ? 0 : line.findIndex(({ id }) => id === entries.get(after)?.device);
+    if (at < 0) throw new EdgeError('REQUEST_INVALID', `after: entry ${after} is not of ${sub}`);
+    const rows: ReturnType<typeof entries.page> = [];
+    for (const [i, { id }] of line.slice(at).entries())
+      if (rows.length < limit)
+        rows.push(...entries.pageOfDevice(id, i === 0 ? after : -1, fromMs, toMs, limit - rows.length));
+    return rows;
+  };
   server.get(
     '/entries',
     {
@@ -42,12 +54,13 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
       schema: {
         summary: 'Readings, decoded',
         description:
-          "In the order of the log; with device in the order of the device's counter; with from or to alone by time of receipt.",
+          "In the order of the log; with device in the order of the device's counter; with sub those of all devices of that metering point, one after the other as they took over; with from or to alone by time of receipt.",
         tags: ['entries'],
         security: bearer,
         querystring: Type.Object(
           {
             device: Type.Optional(Did),
+            sub: Type.Optional(Sub),
             from: Type.Optional(Time),
             to: Type.Optional(Time),
             after: Type.Optional(
@@ -70,11 +83,13 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
       },
     },
     (request) => {
-      const { device, from, to, after = -1, limit } = request.query;
+      const { device, sub, from, to, after = -1, limit } = request.query;
       const fromMs = from === undefined ? 0 : parseTime(from);
       const toMs = to === undefined ? Number.MAX_SAFE_INTEGER : parseTime(to);
       let rows: ReturnType<typeof entries.page>;
-      if (device !== undefined) {
+      if (device !== undefined && sub !== undefined) throw new EdgeError('REQUEST_INVALID', 'device or sub, not both');
+      if (sub !== undefined) rows = pageOfPoint(sub, after, fromMs, toMs, limit);
+      else if (device !== undefined) {
         const found = devices.get(device);
         if (!found) throw new EdgeError('DEVICE_UNKNOWN', device);
         // The place to go on from is one in this order, or entries would come twice or not at all.

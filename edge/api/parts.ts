@@ -10,6 +10,7 @@ import type { Entries } from '../store/entries.ts';
 import type { Gaps } from '../store/gaps.ts';
 import type { LateEntries } from '../store/late.ts';
 import type { Quarantine } from '../store/quarantine.ts';
+import type { Successions } from '../store/successions.ts';
 import type { IssuedToken, IssuedTokens } from '../store/tokens.ts';
 import type { Issued, Person, Role, Tokens } from '../tokens.ts';
 import type { AskedView, CityBundleView } from './check-views.ts';
@@ -22,6 +23,8 @@ import type {
   HealthView,
   NewDeviceView,
   RegistryView,
+  RekeyView,
+  SwapView,
   WitnessesView,
 } from './views.ts';
 
@@ -79,6 +82,9 @@ export type ApiParts = {
   /** The secret is there once, for custody gateway. */
   enrol: (device: NewDeviceView, by: Person) => Promise<{ device: Device; secret?: string }>;
   setStatus: (did: string, status: DeviceStatus, replacedBy: string | null, by: Person) => Promise<Device>;
+  replace: (did: string, swap: SwapView, by: Person) => Promise<Device>;
+  rekey: (did: string, rekey: RekeyView, by: Person) => Promise<{ device: Device; secret?: string }>;
+  successions: Successions;
   /** Answers the index of the entry that says so. @throws EdgeError GAP_NOT_OPEN, STORE_UNAVAILABLE */
   declareLost: (device: Device, range: Range, by: Person) => Promise<number>;
   /** Destroys what is kept of a DID or URN. */

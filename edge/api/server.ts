@@ -23,6 +23,7 @@ import { logRoutes } from './log.ts';
 import type { ApiParts } from './parts.ts';
 import { peopleRoutes } from './people.ts';
 import { statusRoutes } from './status.ts';
+import { successionRoutes } from './succession.ts';
 import { Problem } from './views.ts';
 import { witnessRoutes } from './witness.ts';
 
@@ -142,6 +143,7 @@ export class Api {
     await witnessRoutes(server, parts);
     entryRoutes(server, parts);
     deviceRoutes(server, parts);
+    successionRoutes(server, parts);
     forgetRoutes(server, parts);
     await checkRoutes(server, parts);
     statusRoutes(server, parts);

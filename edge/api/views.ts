@@ -7,6 +7,11 @@ export const Did = Type.String({
   maxLength: MAX_DID_LENGTH,
   description: 'did:key of an Ed25519 (z6Mk...) or a P-256 key (zDn...)',
 });
+export const Sub = Type.String({
+  pattern: '^urn:[\\x21-\\x7e]+$',
+  maxLength: 256,
+  description: 'URN of the metering point or vehicle',
+});
 export const Index = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Index in the log' });
 const Ms = Type.Integer({ description: 'Unix time in milliseconds' });
 const Base64 = Type.String({ description: 'Base64 (RFC 4648 section 4)' });
@@ -146,18 +151,53 @@ export const DeviceView = Type.Object({
   ),
   quarantined: Type.Integer({ description: 'Refused envelopes that lie in quarantine' }),
   registry: Type.Optional(RegistryView),
+  succession: Type.Optional(
+    Type.Object(
+      {
+        by: Type.String({ description: 'DID of the device that took over' }),
+        how: Type.Enum(['swap', 'rekey']),
+        index: Index,
+        obis: Type.Optional(Type.String()),
+        finalWh: Type.Optional(Nullable(Type.Integer({ description: 'Last register of this device' }))),
+        initialWh: Type.Optional(Nullable(Type.Integer({ description: 'First register of the one that took over' }))),
+      },
+      { description: 'How it ended, by the entry with that index; of one device only, and while that can be read' },
+    ),
+  ),
 });
+
+const Register = Type.Union([
+  Type.Object(
+    {
+      obis: Type.String({ pattern: '^[0-9A-Za-z.:*&-]{1,32}$', description: 'OBIS code of the billed register' }),
+      wh: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    },
+    { additionalProperties: false },
+  ),
+  Type.Null({ description: 'Nobody could read it' }),
+]);
+export const SwapView = Type.Object(
+  { by: Did, finalRegister: Type.Optional(Register), initialRegister: Type.Optional(Register) },
+  { additionalProperties: false },
+);
+export type SwapView = Static<typeof SwapView>;
+export const RekeyView = Type.Object(
+  {
+    did: Type.Optional(Did),
+    proof: Type.Optional(
+      Type.String({ pattern: '^[A-Za-z0-9_-]{86}$', description: 'Signature by the old key, base64url' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type RekeyView = Static<typeof RekeyView>;
 
 export const NewDeviceView = Type.Object(
   {
     did: Type.Optional(Did),
     kind: Type.String(),
     custody: Type.Enum(['device', 'gateway']),
-    sub: Type.String({
-      pattern: '^urn:[\\x21-\\x7e]+$',
-      maxLength: 256,
-      description: 'URN of the metering point or vehicle',
-    }),
+    sub: Sub,
     owner: Type.Optional(Type.String({ maxLength: 256 })),
     capacityW: Type.Optional(Type.Integer({ minimum: 0, maximum: 1e12 })),
     energySource: Type.Optional(Type.String({ maxLength: 64 })),

@@ -37,6 +37,10 @@ const COMMANDS: Record<string, Known> = {
     summary: 'Destroy what the sealed entries of a device, metering point or vehicle are over.',
     load: () => import('./forget.ts'),
   },
+  device: {
+    summary: 'List, show, suspend, resume, revoke, replace or re-key devices of a running gateway.',
+    load: () => import('./device.ts'),
+  },
   claim: { summary: 'Let a device enrol itself with a one-time code.', load: () => import('./claim.ts') },
   token: { summary: 'Make, list and revoke bearer tokens of people and flows.', load: () => import('./token.ts') },
   keys: {

@@ -47,9 +47,14 @@ export class Enrolment {
     }
     if (did !== undefined)
       throw new EdgeError('REQUEST_INVALID', 'with custody gateway the gateway makes the key, so no did is given');
+    const { secret, ...key } = this.newKey();
+    return { device: await this.#devices.enrol({ ...rest, ...key }, Date.now(), commit?.(key.did)), secret };
+  }
+
+  /** A key that the gateway keeps, and a secret for logins in its name. */
+  newKey(): { did: string; secret: string; secretHash: Uint8Array } {
     const secret = randomBytes(32).toString('base64url');
-    const made = { ...rest, did: this.#makeKey(), secretHash: hashSecret(secret) };
-    return { device: await this.#devices.enrol(made, Date.now(), commit?.(made.did)), secret };
+    return { did: this.#makeKey(), secret, secretHash: hashSecret(secret) };
   }
 
   /**

@@ -230,14 +230,11 @@ CREATE TABLE late_entries (
   block INTEGER
 ) STRICT;
 
--- A device that took over a metering point, and the entry (idx) of the gateway's own that says so. content is the
--- records of that, as a SenML pack; where the entry holds only their digest, salt is what was hashed before them.
+-- A device that took over a metering point, and the entry (idx) of the gateway's own that says so.
 CREATE TABLE successions (
   idx INTEGER PRIMARY KEY,
   device INTEGER NOT NULL UNIQUE,
-  heir INTEGER NOT NULL,
-  salt BLOB,
-  content BLOB
+  heir INTEGER NOT NULL
 ) STRICT;
 `;
 

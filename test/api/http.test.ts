@@ -46,6 +46,7 @@ const ROUTES: Record<string, Role | 'open'> = {
   'POST /devices/{did}/resume': 'operator',
   'POST /devices/{did}/revoke': 'operator',
   'POST /devices/{did}/replace': 'operator',
+  'POST /devices/{did}/rekey': 'operator',
   'POST /forget': 'operator',
   'POST /checks': 'engineer',
   'GET /checks': 'viewer',

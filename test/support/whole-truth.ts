@@ -274,6 +274,7 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       .all())
       quarantined.set(code, n);
     const late = checkLate(db, sealedTruth);
+    checkSuccessions(db, meta.get('did') as string);
     const holds = (envelope: Uint8Array): boolean => {
       if (byHash.has(sha256(envelope).toString('hex')) || pruned.has(leafOf(envelope).toString('hex'))) return true;
       const { iss, epoch, seq } = decodeEnvelope(envelope);
@@ -337,6 +338,26 @@ function checkAudit(db: Database.Database, audited: ReadonlyMap<number, string>,
       const said = JSON.parse(Buffer.from(content).toString('utf8')) as Omit<AuditTruth, 'index'>;
       expect(said.by.name && said.by.role && said.by.token && said.action).toBeTruthy();
       return { ...said, index: idx };
+    });
+}
+
+/** Who took over is the heir of a device that is replaced, of the same metering point, and the gateway says so. */
+function checkSuccessions(db: Database.Database, gateway: string): void {
+  for (const row of db
+    .prepare<[], Record<string, unknown>>(
+      `SELECT old.status, old.replaced_by AS replacedBy, old.sub, heir.did, heir.sub AS itsSub, speaker.did AS speaker
+       FROM successions LEFT JOIN devices AS old ON old.id = successions.device
+       LEFT JOIN devices AS heir ON heir.id = successions.heir LEFT JOIN entries USING (idx)
+       LEFT JOIN devices AS speaker ON speaker.id = entries.device`,
+    )
+    .all())
+    expect(row).toEqual({
+      status: 'replaced',
+      replacedBy: row.did,
+      sub: row.sub,
+      did: expect.stringMatching(/^did:key:z/),
+      itsSub: row.sub,
+      speaker: gateway,
     });
 }
 
