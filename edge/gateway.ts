@@ -10,7 +10,15 @@ import type { Anchorer } from './chain/anchorer.ts';
 import { anchorHint, describeAnchor } from './chain/describe.ts';
 import type { encodeEntryCall } from './chain/entry-call.ts';
 import { ChainPlace } from './chain/place.ts';
-import { checkHealth, checkParts, checkSamples, forgettable, startChecking, stopChecking } from './checking.ts';
+import {
+  type Checking,
+  checkHealth,
+  checkParts,
+  checkSamples,
+  forgettable,
+  startChecking,
+  stopChecking,
+} from './checking.ts';
 import { Claiming } from './claiming.ts';
 import type { Config } from './config.ts';
 import { sayDeeds } from './deeds.ts';
@@ -74,7 +82,13 @@ export type RunInfo = {
 
 export type Gateway = {
   info: RunInfo;
-  parts: MetricParts & { tokens: Tokens; quarantine: Quarantine; entries: Entries; registry: Registering };
+  parts: MetricParts & {
+    tokens: Tokens;
+    quarantine: Quarantine;
+    entries: Entries;
+    registry: Registering;
+    checkRows: Checking['checks'] | undefined;
+  };
   health: () => HealthView;
   /** Looks at the files of the certificates again. */
   reload: () => void;
@@ -379,6 +393,7 @@ async function build(
     certificates,
     startedAt,
     serialEntries: () => serialEntries,
+    checkRows: checking?.checks,
     checkSamples: () => checkSamples(checking, mqtt.strangers),
     checkHealth: () => checkHealth(checking),
   };

@@ -4,8 +4,10 @@ import { type Config, makeConfig } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { type Gateway, startGateway } from '../gateway.ts';
 import { VERSION } from '../version.ts';
+import type { DecisionKind } from '../wire/vc/check.ts';
 import { countMissing, District } from './district.ts';
 import { EXIT, EXIT_HELP } from './exit.ts';
+import { foundCity, Gate } from './gate.ts';
 import type { Command } from './index.ts';
 import { Narrator } from './narrator.ts';
 import { aborted, sleep } from './until.ts';
@@ -29,6 +31,7 @@ export const command: Command = {
   --meters N       (default: 12)      --plants N   (default: 4)
   --vehicles N     (default: 6)       --no-hostile leaves out the devices that cheat
   --every SECONDS  how often a device sends (default: 1)
+  --no-gate        no vehicles come to the gate, and no city is founded
 
 Everything listens on loopback only. Ctrl-C stops all. It runs under a supervisor, which starts it again should it crash.
 
@@ -48,6 +51,7 @@ ${EXIT_HELP}`,
         vehicles: { ...text, default: '6' },
         every: { ...text, default: '1' },
         'no-hostile': { type: 'boolean' },
+        'no-gate': { type: 'boolean' },
       },
     });
     const whole = (name: 'mqtt' | 'http' | 'seed' | 'meters' | 'plants' | 'vehicles', most: number): number => {
@@ -66,6 +70,7 @@ ${EXIT_HELP}`,
     const runSeconds = seconds('for');
     const seed = whole('seed', 2 ** 31);
     const config = demoConfig(values.data, whole('mqtt', 65_535), whole('http', 65_535), seed);
+    const gated = values['no-gate'] !== true;
     const counts = {
       meters: whole('meters', 10_000),
       plants: whole('plants', 10_000),
@@ -75,6 +80,11 @@ ${EXIT_HELP}`,
     const narrator = new Narrator();
     narrator.say(`Sejong Edge ${VERSION}, data in ${values.data}`);
     District.removeOldLinks(values.data);
+    if (gated) {
+      config.checks = { ...config.checks, ...(await foundCity(values.data)) };
+      // City, vehicles and gateway are on this one machine: they share its clock.
+      config.clock.source = 'synced';
+    }
     let districtIsUp = false;
     const elapsed = (): number => (performance.now() - started) / 1000;
     const nearTheEnd = (): boolean =>
@@ -83,6 +93,10 @@ ${EXIT_HELP}`,
       // The district brings the tty: it comes after the gateway that it speaks to, and goes before it.
       if (!line.includes('SERIAL_AWAY') || (districtIsUp && !nearTheEnd())) narrator.say(line);
     });
+    /** Undefined: until it is stopped. */
+    const secondsLeft = (): number | undefined =>
+      runSeconds === undefined ? undefined : Math.max(1, runSeconds - elapsed() - END_SECONDS);
+    let gate: Gate | undefined;
     try {
       narrator.introduce(gateway);
       const district = await District.start({
@@ -95,9 +109,17 @@ ${EXIT_HELP}`,
         p256Every: P256_EVERY,
         every: seconds('every') ?? 1,
         hostile: values['no-hostile'] !== true,
-        seconds: runSeconds === undefined ? undefined : Math.max(1, runSeconds - elapsed() - END_SECONDS),
+        seconds: secondsLeft(),
         say: (line) => narrator.say(line),
       });
+      if (gated)
+        gate = await Gate.start({
+          data: values.data,
+          gateway: gateway.info,
+          seconds: secondsLeft(),
+          say: (line) => narrator.say(line),
+          came: (line) => narrator.check(line),
+        });
       narrator.watch(gateway, district);
       void district.ready.then(() => {
         districtIsUp = true;
@@ -108,7 +130,7 @@ ${EXIT_HELP}`,
       const failure = await Promise.race([aborted(stop), gateway.failed, ...over]);
       if (failure instanceof EdgeError) throw failure;
       narrator.say('stopping: devices, intake, last checkpoint, last anchor, chain');
-      await district.stop();
+      await Promise.all([district.stop(), gate?.stop()]);
     } catch (error) {
       await gateway.close(0);
       throw error;
@@ -138,6 +160,14 @@ export function demoConfig(data: string, mqttPort: number, httpPort: number, see
   });
 }
 
+/** Of all that the data folder keeps. */
+function countByDecision({ parts }: Gateway): Partial<Record<DecisionKind, number>> {
+  const counts: Partial<Record<DecisionKind, number>> = {};
+  for (const { decision, n } of parts.checkRows?.counts() ?? [])
+    counts[decision as DecisionKind] = (counts[decision as DecisionKind] ?? 0) + n;
+  return counts;
+}
+
 /** Compare what the devices were told with what the log holds, close all, and sum up. */
 async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<number> {
   const { accept, devices, entries, quarantine, serial, epoch } = gateway.parts;
@@ -147,10 +177,11 @@ async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<
   const serialEntries = serialDids.reduce((sum, did) => sum + (devices.get(did)?.counter.entries ?? 0), 0);
   const quarantined = quarantine.held;
   const count = devices.count;
+  const checks = countByDecision(gateway);
   const final = await gateway.close();
   narrator.end();
   console.log(
-    JSON.stringify({ ...final, quarantined, devices: count, serialEntries, acked, ackedButMissing: missing }),
+    JSON.stringify({ ...final, quarantined, devices: count, serialEntries, acked, ackedButMissing: missing, checks }),
   );
   return missing === 0 ? EXIT.done : EXIT.lost;
 }

@@ -2,6 +2,7 @@
 import type { Gateway } from '../gateway.ts';
 import { keyTypeOf } from '../wire/did.ts';
 import type { District } from './district.ts';
+import type { CheckLine } from './gate.ts';
 
 const EVERY_MS = 5_000;
 const n = (x: number): string => x.toLocaleString('en-US');
@@ -10,6 +11,7 @@ export class Narrator {
   #timer: NodeJS.Timeout | undefined;
   readonly #toldCodes = new Set<string>();
   #toldAnchor = 0;
+  #checks = 0;
 
   say(line: string): void {
     console.log(`${new Date().toISOString().slice(11, 19)}  ${line}`);
@@ -50,7 +52,7 @@ export class Narrator {
       const { acked, buffered } = district.progress;
       this.say(
         `entries ${n(size)} (+${n(size - before)}), checkpoint ${n(parts.log.latest?.size ?? 0)}, anchored ${n(parts.anchorer?.state.headSize ?? 0)}, ` +
-          `${parts.mqtt.connected} connected, serial ${n(parts.serialEntries())}, devices have ${n(acked)} acknowledged and ${n(buffered)} waiting, quarantine ${n(parts.quarantine.held)}`,
+          `${parts.mqtt.connected} connected, serial ${n(parts.serialEntries())}, devices have ${n(acked)} acknowledged and ${n(buffered)} waiting, quarantine ${n(parts.quarantine.held)}, ${n(this.#checks)} vehicles came to the gate`,
       );
       before = size;
     }, EVERY_MS);
@@ -73,6 +75,16 @@ export class Narrator {
       this.#toldCodes.add(q.code);
       this.say(`refused ${q.code} from ...${q.did.slice(-8)}: ${q.detail}; it lies in quarantine`);
     }
+  }
+
+  /** Why each bad vehicle was caught; of the good ones the first, the rest is counted. */
+  check({ scenario, says, decision, reason, expected, ok }: CheckLine): void {
+    this.#checks++;
+    const good = ok && decision === 'ALLOW';
+    if (good && this.#toldCodes.has(scenario)) return;
+    this.#toldCodes.add(scenario);
+    const what = decision === 'NONE' ? `the vehicle says nothing, ${reason}` : `${decision} ${reason}`;
+    this.say(`check   ${what}: ${says}${ok ? '' : `; ${expected} WAS EXPECTED`}`);
   }
 
   end(): void {

@@ -107,8 +107,13 @@ async function playAll(
     out.send({ type: 'check', ...line });
   };
   if (v.vouch !== undefined) world.city.vouchFor(checkedDid(v.vouch), world.origin, [world.zone]);
-  const refused = await world.deliver(world.city.publish());
-  if (refused !== undefined) throw new Error(`the gateway refuses the city's bundle: ${refused}`);
+  let published = 0;
+  const publish = async (): Promise<void> => {
+    published = Date.now();
+    const refused = await world.deliver(world.city.publish());
+    if (refused !== undefined) throw new Error(`the gateway refuses the city's bundle: ${refused}`);
+  };
+  await publish();
   out.send({ type: 'ready' });
   const wanted = names.length > 0 ? names : Object.keys(CHECK_SCENARIOS);
   if (every === undefined)
@@ -119,6 +124,7 @@ async function playAll(
   else {
     const bad = wanted.filter((name) => name !== 'pass');
     for (let turn = 1; !stop.aborted && Date.now() < end; turn++) {
+      if (Date.now() - published > 1000 * world.city.policy.publishSeconds) await publish();
       await playOne((turn % 3 === 0 && bad.shift()) || 'pass');
       await wait(every * 1000, undefined, { signal: stop }).catch(() => undefined);
     }

@@ -25,6 +25,7 @@ type Result = {
   serialEntries: number;
   acked: number;
   ackedButMissing: number;
+  checks: Record<string, number>;
 };
 
 const npmStart = (data: string, ...more: string[]) =>
@@ -103,6 +104,11 @@ it('npm start shows meters, plants, vehicles and the serial inverter in the log,
   expect(result.serialEntries).toBeGreaterThan(3);
   expect(result.devices).toBeGreaterThanOrEqual(12 + 4 + 6 + 1);
   expect(result.acked).toBeGreaterThan(100);
+  // At the gate most vehicles pass, and of the bad ones each is caught with the reason that it must have.
+  const { ALLOW = 0, REVIEW = 0, DENY = 0 } = result.checks;
+  expect([REVIEW, DENY].every((n) => n > 0) && ALLOW > REVIEW + DENY, JSON.stringify(result.checks)).toBe(true);
+  expect(first.lines.filter((line) => /^\d\d:\d\d:\d\d {2}check .* WAS EXPECTED/.test(line))).toEqual([]);
+  expect(first.lines.some((line) => /^\d\d:\d\d:\d\d {2}check {3}DENY REVOKED: /.test(line))).toBe(true);
   expect(processesOf(data)).toEqual([]);
   const truth = wholeTruth(data, { verifyOneIn: 10 });
   expect(truth.entries).toBe(result.entries);
