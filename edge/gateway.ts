@@ -49,6 +49,7 @@ import { collectSamples, type MetricParts } from './metrics.ts';
 import { deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
 import { Registering } from './registering.ts';
 import { startRetention } from './retain.ts';
+import { Review } from './review.ts';
 import { Audits } from './store/audit.ts';
 import { Claims } from './store/claims.ts';
 import type { Device, Devices } from './store/devices.ts';
@@ -408,6 +409,7 @@ async function build(
       audits: new Audits(store),
       people,
       claiming,
+      review: new Review({ accept, custodian, quarantine }),
       failures: failedLogins(config.http.maxFailedLogins),
       ...deeds(people, devices, enrolment, accept, forgetting),
       kinds: KINDS,

@@ -115,7 +115,8 @@ export class People {
   }
 }
 
-function say(own: Own, { by, action, on, detail = {} }: Deed): void {
+/** Adds the entry about a deed to a transaction. */
+export function say(own: Own, { by, action, on, detail = {} }: Deed): void {
   const { name, role, id } = by;
   const sealed = sealAction({ atMs: Date.now(), by: { name, role, token: id }, action, on, detail });
   const idx = own.say(auditRecords(sealed));

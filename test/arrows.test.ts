@@ -111,6 +111,7 @@ const LAYERS: [string, string[]][] = [
     'edge/claiming.ts',
     ['edge/errors.ts', 'edge/wire/', 'edge/tokens.ts', 'edge/people.ts', 'edge/intake/', 'edge/store/'],
   ],
+  ['edge/review.ts', ['edge/errors.ts', 'edge/tokens.ts', 'edge/people.ts', 'edge/intake/', 'edge/store/']],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
   ['edge/main.ts', ['edge/commands/index.ts', 'edge/commands/exit.ts']],

@@ -66,6 +66,8 @@ export type ApiParts = {
     makeToken: (wanted: { name: string; role: Role }, seconds: number, by: Person) => Promise<Issued>;
     revokeToken: (id: string, by: Person) => Promise<IssuedToken>;
   };
+  /** Refused envelopes: offered again, which answers the index, or taken away. */
+  review: { release: (id: number, by: Person) => Promise<number>; drop: (id: number, by: Person) => Promise<void> };
   /** Self-enrolment with a code. */
   claiming: {
     list: (limit: number) => ClaimView[];

@@ -1,10 +1,11 @@
 /** Health, metrics, anchors, quarantine. */
 import { Gauge, Registry } from 'prom-client';
 import Type from 'typebox';
+import type { Person } from '../tokens.ts';
 import { describeQuarantined } from './describe.ts';
 import type { ApiParts, Sample } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
-import { AnchorView, HealthView, page, QuarantineView } from './views.ts';
+import { AnchorView, HealthView, Index, page, QuarantineView } from './views.ts';
 
 export function statusRoutes(server: Server, parts: ApiParts): void {
   // Until there is a console, whoever opens the address finds the description of the API.
@@ -35,6 +36,43 @@ export function statusRoutes(server: Server, parts: ApiParts): void {
       },
     },
     (request) => ({ anchors: parts.anchors(request.query.limit, request.query.before) }),
+  );
+
+  const params = Type.Object({ id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) });
+  const body = Type.Object({}, { additionalProperties: false });
+  server.post(
+    '/quarantine/:id/release',
+    {
+      ...needs('operator'),
+      schema: {
+        summary: 'Offer a refused envelope again, as if it came now',
+        description: 'Where it is refused again, the answer is the reason, and it stays.',
+        tags: ['status'],
+        security: bearer,
+        params,
+        body,
+        response: { 200: Type.Object({ index: Index }) },
+      },
+    },
+    async (request) => ({ index: await parts.review.release(request.params.id, request.person as Person) }),
+  );
+  server.post(
+    '/quarantine/:id/drop',
+    {
+      ...needs('operator'),
+      schema: {
+        summary: 'Drop a refused envelope for good',
+        tags: ['status'],
+        security: bearer,
+        params,
+        body,
+        response: { 200: Type.Object({ held: Type.Integer() }) },
+      },
+    },
+    async (request) => {
+      await parts.review.drop(request.params.id, request.person as Person);
+      return { held: parts.quarantine.held };
+    },
   );
 
   server.get(

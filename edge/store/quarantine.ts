@@ -30,6 +30,11 @@ export const saveRefused = (r: Refused): SqlStatement => ({
   params: [r.did, r.topic, r.code, r.detail, r.sha256, r.bytes, r.epoch, r.seq, r.receivedMs, r.receivedMs],
 });
 
+export const dropRefused = (id: number): SqlStatement => ({
+  sql: 'DELETE FROM quarantine WHERE id = ?',
+  params: [id],
+});
+
 export class Quarantine {
   readonly #store: Store;
   #held = 0;
@@ -70,6 +75,10 @@ export class Quarantine {
 
   has(did: string, sha256: Uint8Array): boolean {
     return this.#store.get('SELECT 1 AS yes FROM quarantine WHERE did = ? AND sha256 = ?', did, sha256) !== undefined;
+  }
+
+  get(id: number): QuarantineRow | undefined {
+    return this.list(1, id + 1).find((row) => row.id === id);
   }
 
   /** Newest first. */

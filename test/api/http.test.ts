@@ -64,6 +64,8 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /audit': 'operator',
   'GET /anchors': 'viewer',
   'GET /quarantine': 'viewer',
+  'POST /quarantine/{id}/release': 'operator',
+  'POST /quarantine/{id}/drop': 'operator',
   'GET /events': 'viewer',
   'GET /witness/key': 'open',
   'POST /witness/add-checkpoint': 'open',

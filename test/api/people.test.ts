@@ -251,4 +251,37 @@ describe('what operators do', () => {
     const short = await edge(['token', '--role', 'viewer', '--for', '1h', ...data]);
     expect(short.stdout.split('.')).toHaveLength(3);
   });
+
+  it('with a refused envelope: it is offered again, or it goes for good', async () => {
+    const gateway = await startTestGateway();
+    const post = (path: string) => gateway.api(path, { method: 'POST' });
+    const device = await new TestDevice('refused').enrol(gateway);
+    const { devices, quarantine, accept } = gateway.parts;
+    const offer = (envelope: Uint8Array) => accept.offer(envelope, { did: device.did, topic: `up/${device.did}/cose` });
+    await devices.setStatus(device.did, 'suspended', Date.now());
+    for (const envelope of [device.envelope(), device.envelope(), device.envelope({ sub: 'urn:sejong:mp:else' })])
+      expect((await offer(envelope)).kind).toBe('quarantined');
+    const held = () =>
+      quarantine
+        .list(9, 99)
+        .map(({ id, code }) => [id, code])
+        .reverse();
+    const [[first], [second], [third]] = held() as [[number], [number], [number]];
+    expect((await post(`/quarantine/${first}/release`)).body).toMatchObject({ code: 'DEVICE_INACTIVE' });
+    await devices.setStatus(device.did, 'active', Date.now());
+    expect((await post(`/quarantine/${first}/release`)).body).toEqual({ index: 1 });
+    expect((await post(`/quarantine/${third}/release`)).body).toMatchObject({ code: 'SUBJECT_MISMATCH' });
+    expect(held()).toEqual([
+      [second, 'DEVICE_INACTIVE'],
+      [third, 'SUBJECT_MISMATCH'],
+    ]);
+    const both = await Promise.all([post(`/quarantine/${third}/drop`), post(`/quarantine/${third}/drop`)]);
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 404]);
+    for (const way of ['release', 'drop']) expect((await post(`/quarantine/${first}/${way}`)).status).toBe(404);
+    expect([quarantine.held, quarantine.heldBy(device.did)]).toEqual([1, 1]);
+    expect((await gateway.finish()).audits.map(({ action, on, detail }) => [action, on, detail.id])).toEqual([
+      ['quarantine.release', device.did, first],
+      ['quarantine.drop', device.did, third],
+    ]);
+  });
 });

@@ -1,0 +1,60 @@
+/** What an operator decides about a refused envelope: that it is offered again, or that it goes. */
+import { EdgeError } from './errors.ts';
+import type { Accept } from './intake/accept.ts';
+import type { Custodian } from './intake/custody.ts';
+import { type Deed, say } from './people.ts';
+import { dropRefused, type Quarantine, type QuarantineRow } from './store/quarantine.ts';
+import type { Person } from './tokens.ts';
+
+export type ReviewOptions = { accept: Accept; custodian: Custodian; quarantine: Quarantine };
+
+export class Review {
+  readonly #o: ReviewOptions;
+
+  constructor(options: ReviewOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Offers it again, as if it came now: a device may have been enrolled or resumed since. Where it is refused again it
+   * stays, with the reason that it has now.
+   * @returns its index in the log
+   * @throws EdgeError NOT_FOUND, STORE_UNAVAILABLE, or the reason
+   */
+  async release(id: number, by: Person): Promise<number> {
+    const row = this.#row(id);
+    const { did, topic, bytes } = row;
+    const { accept, custodian } = this.#o;
+    const outcome = topic.endsWith('/senml')
+      ? await custodian.offerSenml(did, topic, bytes, true)
+      : topic.endsWith('/cose')
+        ? await custodian.offerEnvelope(did, topic, bytes)
+        : await accept.offer(bytes, { did, topic });
+    if (outcome.kind === 'quarantined') throw new EdgeError(outcome.code, outcome.detail);
+    const { index } = outcome;
+    await this.#remove(row, { by, action: 'quarantine.release', on: did, detail: { id, code: row.code, index } });
+    return index;
+  }
+
+  /** @throws EdgeError NOT_FOUND, STORE_UNAVAILABLE */
+  async drop(id: number, by: Person): Promise<void> {
+    const row = this.#row(id);
+    await this.#remove(row, { by, action: 'quarantine.drop', on: row.did, detail: { id, code: row.code } });
+  }
+
+  async #remove({ id, did }: QuarantineRow, deed: Deed): Promise<void> {
+    const { accept, quarantine } = this.#o;
+    await accept.act((own) => {
+      this.#row(id); // another operator may have been faster
+      say(own, deed);
+      own.also([dropRefused(id)]);
+    });
+    quarantine.added(did, -1);
+  }
+
+  #row(id: number): QuarantineRow {
+    const row = this.#o.quarantine.get(id);
+    if (!row) throw new EdgeError('NOT_FOUND', `no envelope ${id} in quarantine`);
+    return row;
+  }
+}
