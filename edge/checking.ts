@@ -13,6 +13,7 @@ import type { Accept } from './intake/accept.ts';
 import { Buckets } from './intake/buckets.ts';
 import type { Stamp } from './intake/clock.ts';
 import { type VerifyKey, verifyKey, verifyNow } from './intake/verify.ts';
+import type { People } from './people.ts';
 import { Checks, CityBundles, forgetChecks, knownChecks } from './store/checks.ts';
 import type { Disk } from './store/disk.ts';
 import type { SqlStatement, Store } from './store/store.ts';
@@ -64,7 +65,7 @@ export function startChecking(parts: {
   disk: Disk;
   now: () => Stamp;
   caps: Caps;
-  publish: (topic: string, bytes: Uint8Array) => void;
+  publish: (topic: string, bytes: Uint8Array, qos: 0 | 1) => void;
   report: (line: string) => void;
 }): Checking | undefined {
   const { config, identity, store, accept, disk, now, caps, publish, report } = parts;
@@ -98,7 +99,9 @@ export function startChecking(parts: {
     act: (work) => accept.act(work),
     disk,
     now,
-    publish: (did, what, bytes) => publish(`check/${did}/${what}`, bytes),
+    // A PUBACK to a challenge would hold up the answer behind it by Nagle's algorithm, 40 ms on many a vehicle's stack; a
+    // challenge that is lost with its connection is asked for again.
+    publish: (did, what, bytes) => publish(`check/${did}/${what}`, bytes, what === 'decision' ? 1 : 0),
     mayRefuse: () => refusals.tryTake(''),
     caps,
     report,
@@ -118,7 +121,7 @@ export async function stopChecking({ checker, bundles }: Checking): Promise<void
 }
 
 /** What the API needs of it. What was decided can be read, also where no vehicles are checked any more. */
-export function checkParts(checking: Checking | undefined, store: Store): Pick<ApiParts, 'checks'> {
+export function checkParts(checking: Checking | undefined, store: Store, people: People): Pick<ApiParts, 'checks'> {
   const on = (): Checking => {
     if (!checking) throw new EdgeError('CHECKS_OFF', OFF);
     return checking;
@@ -131,7 +134,10 @@ export function checkParts(checking: Checking | undefined, store: Store): Pick<A
         bundle: checking?.bundles.state() ?? null,
         problem: checking ? (checking.bundles.problem ?? null) : OFF,
       }),
-      offerBundle: async (bytes) => on().bundles.offer(bytes, 'api'),
+      offerBundle: async (bytes, by) =>
+        on().bundles.offer(bytes, 'api', (version) =>
+          people.commit({ by, action: 'city-bundle.bring', on: `version ${version}` }),
+        ),
     },
   };
 }

@@ -269,7 +269,7 @@ async function build(
   closers.push(() => retention?.stop());
   const checking = startChecking({
     ...{ config, identity, store, accept, disk, now, caps, report: warn },
-    publish: (topic, bytes) => mqtt.send(topic, bytes, 1),
+    publish: (topic, bytes, qos) => mqtt.send(topic, bytes, qos),
   });
   if (checking) closers.push(() => stopChecking(checking));
   const forgetting = new Forgetting({
@@ -416,7 +416,7 @@ async function build(
       health,
       samples: () => collectSamples(parts),
       ...witnessParts(witnessing, log),
-      ...checkParts(checking, store),
+      ...checkParts(checking, store, people),
       ...succession({ people, devices, enrolment, store }),
       anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
       // Asked only of what has an anchor, so there is a chain.

@@ -76,7 +76,7 @@ const LAYERS: [string, string[]][] = [
     'edge/checking.ts',
     [
       ...['edge/errors.ts', 'edge/caps.ts', 'edge/config.ts', 'edge/identity.ts', 'edge/wire/', 'edge/store/'],
-      ...['edge/checks/', 'edge/intake/', 'edge/api/'],
+      ...['edge/checks/', 'edge/intake/', 'edge/api/', 'edge/people.ts'],
     ],
   ],
   // Builds the witness parts for gateway.ts, and reads their keys for check-config.

@@ -11,7 +11,7 @@ import { Index, page } from './views.ts';
 const TIMEOUT_MS = 10_000;
 const RECENT_MS = 5_000;
 
-export async function checkRoutes(server: Server, { checks, people }: ApiParts): Promise<void> {
+export async function checkRoutes(server: Server, { checks }: ApiParts): Promise<void> {
   const tags = ['checks'];
   server.post(
     '/checks',
@@ -115,10 +115,8 @@ export async function checkRoutes(server: Server, { checks, people }: ApiParts):
         },
       },
       async (request) => {
-        const bundle = await checks.offerBundle(Buffer.isBuffer(request.body) ? request.body : new Uint8Array(0));
-        const detail = { version: bundle.version };
-        await people.note({ by: request.person as Person, action: 'bundle', on: 'city bundle', detail });
-        return bundle;
+        const bytes = Buffer.isBuffer(request.body) ? request.body : new Uint8Array(0);
+        return checks.offerBundle(bytes, request.person as Person);
       },
     );
   });

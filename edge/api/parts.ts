@@ -43,7 +43,7 @@ export type ChecksParts = {
   ask: (asked: AskedView & { timeoutMs: number; recentMs: number }, left: AbortSignal) => Promise<CheckRow>;
   bundle: () => { bundle: CityBundleView | null; problem: string | null };
   /** @throws EdgeError CHECKS_OFF, CITY_BUNDLE_INVALID, BUNDLE_ROLLBACK, BUNDLE_CONFLICT, STORE_UNAVAILABLE */
-  offerBundle: (bytes: Uint8Array) => Promise<CityBundleView>;
+  offerBundle: (bytes: Uint8Array, by: Person) => Promise<CityBundleView>;
 };
 
 export type ApiParts = {
@@ -61,8 +61,6 @@ export type ApiParts = {
   issued: IssuedTokens;
   audits: Audits;
   people: {
-    /** An entry about something that has happened. */
-    note: (deed: { by: Person; action: string; on: string; detail: Record<string, string | number> }) => Promise<void>;
     makeToken: (wanted: { name: string; role: Role }, seconds: number, by: Person) => Promise<Issued>;
     revokeToken: (id: string, by: Person) => Promise<IssuedToken>;
   };

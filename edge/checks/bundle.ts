@@ -7,6 +7,7 @@ import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { EdgeError, errorLine } from '../errors.ts';
 import type { CityBundles } from '../store/checks.ts';
+import type { Commit } from '../store/devices.ts';
 import { MAX_BUNDLE_BYTES, type OpenCityBundle, openCityBundle } from '../wire/vc/city-bundle.ts';
 import { type GatewayCredential, validityAt } from '../wire/vc/credential.ts';
 import type { Verify } from '../wire/vc/proof.ts';
@@ -117,16 +118,17 @@ export class BundleHolder {
 
   /**
    * Takes it where it is newer than what is held; the same bytes again are fine.
+   * @param commit writes it together with something else
    * @throws EdgeError CITY_BUNDLE_INVALID, BUNDLE_ROLLBACK, BUNDLE_CONFLICT, STORE_UNAVAILABLE
    */
-  offer(bytes: Uint8Array, source: string): Promise<BundleState> {
+  offer(bytes: Uint8Array, source: string, commit?: (version: number) => Commit): Promise<BundleState> {
     // One after the other: each is held against the one that is on disk.
-    const taken = this.#last.then(() => this.#offer(bytes, source));
+    const taken = this.#last.then(() => this.#offer(bytes, source, commit));
     this.#last = taken.catch(() => undefined);
     return taken;
   }
 
-  async #offer(bytes: Uint8Array, source: string): Promise<BundleState> {
+  async #offer(bytes: Uint8Array, source: string, commit?: (version: number) => Commit): Promise<BundleState> {
     const { store, cityDid, verify, now } = this.#o;
     const row = store.get(cityDid);
     const held = row && { version: row.version, digest: Buffer.from(row.sha256).toString('base64url') };
@@ -139,15 +141,10 @@ export class BundleHolder {
         throw new EdgeError('CITY_BUNDLE_INVALID', `issued ${Math.round(ahead / 1000)} s from now`);
       if (open.digest !== this.#held?.open.digest) {
         const { version } = open.bundle;
-        if (open.digest !== held?.digest)
-          await store.put({
-            city: cityDid,
-            version,
-            sha256: Buffer.from(open.digest, 'base64url'),
-            bytes,
-            receivedMs,
-            source,
-          });
+        if (open.digest !== held?.digest) {
+          const sha256 = Buffer.from(open.digest, 'base64url');
+          await store.put({ city: cityDid, version, sha256, bytes, receivedMs, source }, commit?.(version));
+        }
         this.#held = { open, receivedMs, source };
         this.counts.taken++;
       }

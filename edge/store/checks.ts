@@ -6,6 +6,7 @@
  * was used. There are `keep` of them at most: beyond it the oldest are deleted, whose entries stay, and counters or
  * places that only they knew are known no more.
  */
+import type { Commit } from './devices.ts';
 import type { SqlStatement, Store } from './store.ts';
 
 export type CheckRow = {
@@ -195,21 +196,20 @@ export class CityBundles {
 
   /**
    * Takes the place of an older one only.
+   * @param commit writes it together with something else
    * @throws EdgeError STORE_UNAVAILABLE
    */
-  async put(b: BundleRow): Promise<void> {
+  async put(
+    b: BundleRow,
+    commit: Commit = (s) => this.#store.write({ name: 'bundle', statements: [s] }),
+  ): Promise<void> {
     try {
-      await this.#store.write({
-        name: 'bundle',
-        statements: [
-          {
-            sql: `INSERT INTO city_bundles (city, version, sha256, bytes, received_ms, source) VALUES (?, ?, ?, ?, ?, ?)
-              ON CONFLICT (city) DO UPDATE SET version = excluded.version, sha256 = excluded.sha256,
-              bytes = excluded.bytes, received_ms = excluded.received_ms, source = excluded.source
-              WHERE excluded.version > city_bundles.version`,
-            params: [b.city, b.version, b.sha256, b.bytes, b.receivedMs, b.source],
-          },
-        ],
+      await commit({
+        sql: `INSERT INTO city_bundles (city, version, sha256, bytes, received_ms, source) VALUES (?, ?, ?, ?, ?, ?)
+          ON CONFLICT (city) DO UPDATE SET version = excluded.version, sha256 = excluded.sha256,
+          bytes = excluded.bytes, received_ms = excluded.received_ms, source = excluded.source
+          WHERE excluded.version > city_bundles.version`,
+        params: [b.city, b.version, b.sha256, b.bytes, b.receivedMs, b.source],
       });
     } catch (error) {
       // A write that failed may have happened: what is on disk decides.

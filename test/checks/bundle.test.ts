@@ -33,6 +33,11 @@ describe('a city bundle', () => {
     const twin = city.bundle([did], now + 1, { version: 3 });
     expect(await offerBundle(gateway, twin)).toMatchObject({ status: 409, code: 'BUNDLE_CONFLICT' });
     expect((await held(gateway)).bundle).toMatchObject({ version: 3, source: 'api', freshness: 'fresh' });
+    const { audit } = (await gateway.api('/audit')).body as { audit: { action: string; on: string }[] };
+    expect(
+      audit.filter((a) => a.action === 'city-bundle.bring').map((a) => a.on),
+      'who brought it is in the log',
+    ).toEqual(['version 3', 'version 1']);
     const { text } = await gateway.api('/metrics', { token: null });
     expect(text).toContain('sejong_edge_check_bundle_version 3');
     expect(text).toContain('sejong_edge_check_bundles_refused_total{code="BUNDLE_ROLLBACK"} 1');

@@ -6,7 +6,7 @@ const B = 'did:key:z6MkB';
 const WHO: Record<string, Login | undefined> = {
   device: { kind: 'device', did: A },
   vehicle: { kind: 'vehicle', did: A },
-  person: { kind: 'person', name: 'flow', person: { name: 'flow', role: 'viewer' } as never },
+  person: { kind: 'person', name: 'flow', person: { name: 'flow', role: 'viewer', id: '1', expiresMs: 0 } },
   nobody: undefined,
 };
 
