@@ -12,8 +12,6 @@ const POINTS: readonly [name: string, most: number][] = [
   ['checkpoint.after', 5],
   ['transaction.before', 8],
   ['transaction.after', 8],
-  ['device.before', 4],
-  ['device.after', 4],
   ['write.before', 2],
   ['write.after', 2],
   ['commit', 100],
