@@ -20,6 +20,7 @@ const COMMANDS = [
   'keys',
   'audit',
   'claim',
+  'device',
   'verify',
   'fraud',
   'salvage',
