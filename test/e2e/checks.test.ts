@@ -55,8 +55,10 @@ describe('vehicles at a gate', () => {
       if (expects.reason !== 'FAKE_GATEWAY') expect(reasons.get(expects.reason), expects.reason).toBeGreaterThan(0);
     expect(reasons.get('REVOKED')).toBe(2); // revoked, and the one that a rolled back bundle would have let in
     const decisions = counts.reduce((sum, { n }) => sum + n, 0);
+    // And so is each bundle that an operator brought.
+    const { audit } = (await gateway.api('/audit?limit=1000')).body as { audit: object[] };
     const { entries } = await gateway.finish();
-    expect(entries).toBe(1 + decisions);
+    expect(entries).toBe(1 + decisions + audit.length);
   });
 
   it('the same for P-256 keys, and for bundles that are dropped as a file', { timeout: 60_000 }, async () => {
