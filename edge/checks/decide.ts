@@ -22,7 +22,6 @@ import {
   type Limits,
   outOfReach,
   type PastCheck,
-  type Place,
   type Reach,
   registrationTwoKeys,
   speedDisplacement,
@@ -226,5 +225,3 @@ function telemetryFlaw(
   }
   return gate.radiusM > 0 && !v.telemetry.fix ? flaw('it has no fix, and this gate has a place') : undefined;
 }
-
-export type { Place };
