@@ -33,12 +33,8 @@ export type HashEnvelope = {
   signature: Uint8Array;
 };
 
-/** What `iss` has to sign, and the bytes that the signature makes of it. */
-export function prepareHashEnvelope(
-  iss: string,
-  digest: Uint8Array,
-): { signed: Uint8Array; finish: (signature: Uint8Array) => Uint8Array } {
-  const protectedHeader = encodeCbor(
+const headerOf = (iss: string): Uint8Array =>
+  encodeCbor(
     new Map<number, CborValue>([
       [ALG, VERIFIERS[keyTypeOf(iss)].algs[0]],
       [CWT_CLAIMS, new Map([[ISS, iss]])],
@@ -46,6 +42,17 @@ export function prepareHashEnvelope(
       [PREIMAGE_CONTENT_TYPE, CBOR],
     ]),
   );
+
+/** The newest header that was made: a gateway has one, and makes each of its hash envelopes with it. */
+let newest: { iss: string; header: Uint8Array } = { iss: '', header: new Uint8Array(0) };
+
+/** What `iss` has to sign, and the bytes that the signature makes of it. */
+export function prepareHashEnvelope(
+  iss: string,
+  digest: Uint8Array,
+): { signed: Uint8Array; finish: (signature: Uint8Array) => Uint8Array } {
+  if (newest.iss !== iss) newest = { iss, header: headerOf(iss) };
+  const protectedHeader = newest.header;
   return {
     signed: sigStructure(protectedHeader, digest),
     finish: (signature) => encodeSign1({ protectedHeader, payload: digest, signature }),
