@@ -27,10 +27,11 @@ const loginOf = (gateway: TestGateway, device: TestDevice, clientId = 'raw') => 
 
 describe('every cap', () => {
   it('is a key of the config with a default and bounds, and a metric from the start', async () => {
-    const sections = ['mqtt', 'http', 'checks', 'intake'] as const;
+    const sections = ['mqtt', 'http', 'checks', 'intake', 'chain'] as const;
     const keys = sections.flatMap((section) =>
       Object.keys(ConfigSchema.properties[section].properties)
-        .filter((key) => /^max|Timeout/.test(key))
+        // maxFeeGwei is what we spend ourselves.
+        .filter((key) => /^max(?!Fee)|Timeout/.test(key))
         .map((key) => `${section}.${key}`),
     );
     expect([...CAPS].sort()).toEqual(keys.sort());
