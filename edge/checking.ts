@@ -6,6 +6,7 @@ import type { Caps } from './caps.ts';
 import { BundleHolder } from './checks/bundle.ts';
 import { Checker } from './checks/checker.ts';
 import { History } from './checks/history.ts';
+import { sightingOf } from './checks/telemetry.ts';
 import type { Config } from './config.ts';
 import { EdgeError } from './errors.ts';
 import type { Identity } from './identity.ts';
@@ -15,7 +16,9 @@ import type { Stamp } from './intake/clock.ts';
 import { type VerifyKey, verifyKey, verifyNow } from './intake/verify.ts';
 import type { People } from './people.ts';
 import { Checks, CityBundles, forgetChecks, knownChecks } from './store/checks.ts';
+import type { Devices } from './store/devices.ts';
 import type { Disk } from './store/disk.ts';
+import type { Entries } from './store/entries.ts';
 import type { SqlStatement, Store } from './store/store.ts';
 import { publicKeyFromDid } from './wire/did.ts';
 import type { PublicKey } from './wire/keys.ts';
@@ -61,6 +64,8 @@ export function startChecking(parts: {
   config: Config;
   identity: Identity;
   store: Store;
+  devices: Devices;
+  entries: Entries;
   accept: Accept;
   disk: Disk;
   now: () => Stamp;
@@ -68,7 +73,7 @@ export function startChecking(parts: {
   publish: (topic: string, bytes: Uint8Array, qos: 0 | 1) => void;
   report: (line: string) => void;
 }): Checking | undefined {
-  const { config, identity, store, accept, disk, now, caps, publish, report } = parts;
+  const { config, identity, store, devices, entries, accept, disk, now, caps, publish, report } = parts;
   checkCity(config);
   const { cityDid, bundleFile, bundleUrl, maxRefusals, maxRate, ...rest } = config.checks;
   if (cityDid === '') return undefined;
@@ -94,7 +99,12 @@ export function startChecking(parts: {
     origin,
     signer: { did: identity.did, sign: (bytes) => new Uint8Array(sign(null, bytes, identity.keys.privateKey)) },
     bundles,
-    history: new History(checks),
+    history: new History(checks, (did) => {
+      const device = devices.get(did);
+      const entry = device && device.counter.entries > 0 ? entries.get(device.counter.lastIdx) : undefined;
+      // Empty where it was pruned or forgotten.
+      return entry && entry.envelope.length > 0 ? sightingOf(entry.envelope) : undefined;
+    }),
     verify,
     act: (work) => accept.act(work),
     disk,

@@ -268,7 +268,7 @@ async function build(
   });
   closers.push(() => retention?.stop());
   const checking = startChecking({
-    ...{ config, identity, store, accept, disk, now, caps, report: warn },
+    ...{ config, identity, store, devices, entries, accept, disk, now, caps, report: warn },
     publish: (topic, bytes, qos) => mqtt.send(topic, bytes, qos),
   });
   if (checking) closers.push(() => stopChecking(checking));

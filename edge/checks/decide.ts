@@ -24,6 +24,7 @@ import {
   type PastCheck,
   type Reach,
   registrationTwoKeys,
+  type Sighting,
   speedDisplacement,
 } from './plausibility.ts';
 import type { Gate, Session } from './sessions.ts';
@@ -39,6 +40,11 @@ export type Past = {
   ofRegistration: (registration: string) => PastCheck[];
   highestCounter: (holder: string) => number | undefined;
   withCounter: (holder: string, counter: number) => PastCheck[];
+  /**
+   * Where the newest accepted reading of this key says that it was: a vehicle may come to a gate under the DID that it
+   * is enrolled with here. Of a pseudonym nothing is known, and that is what it is for.
+   */
+  lastReading: (holder: string) => Sighting | undefined;
 };
 
 export type World = {
@@ -191,11 +197,14 @@ function plausible(
     return found && found.radiusM > 0 ? found : undefined;
   };
   const here = reachOf(gate.name);
+  const there = { ms: now, gate: gate.name, fix };
+  const reading = past.lastReading(holder);
+  const readings = reading ? [reading] : [];
   const validity = { validFromMs: timeOf(validFrom), validUntilMs: timeOf(validUntil) };
   return [
     fork,
     registrationTwoKeys(before, { holder, registration, ...validity }),
-    impossibleTravel(before, { ms: now, gate: gate.name, fix }, reachOf, limits),
+    impossibleTravel(before, there, reachOf, limits) ?? impossibleTravel(readings, there, reachOf, limits),
     speedDisplacement(samples, limits),
     frozenFix(samples, limits),
     gnssMs === undefined ? undefined : gnssTime(gnssMs, now, limits),

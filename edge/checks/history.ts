@@ -4,18 +4,21 @@
  */
 import type { CheckRow, Checks } from '../store/checks.ts';
 import type { Past } from './decide.ts';
-import { MAX_PAST, type PastCheck } from './plausibility.ts';
+import { MAX_PAST, type PastCheck, type Sighting } from './plausibility.ts';
 
 /** Of one counter there is one check, and a fork of it or two. */
 const MAX_FORKS = 8;
 
 export class History implements Past {
   readonly #checks: Checks;
+  readonly lastReading: (holder: string) => Sighting | undefined;
   /** Oldest first. A row of them that is on disk meanwhile is dropped before anybody asks again. */
   readonly #onTheirWay = new Set<CheckRow>();
 
-  constructor(checks: Checks) {
+  /** @param lastReading of the accepted readings, which are none of this file's */
+  constructor(checks: Checks, lastReading: (holder: string) => Sighting | undefined) {
     this.#checks = checks;
+    this.lastReading = lastReading;
   }
 
   begin(row: CheckRow): void {

@@ -28,6 +28,9 @@ export type PastCheck = {
   allowed: boolean;
 };
 
+/** Where it was at a moment: at an earlier check, or by a reading of its own that was accepted. */
+export type Sighting = Pick<PastCheck, 'ms' | 'gate' | 'fix' | 'allowed'>;
+
 /** Where a gate stands, and how far around it a vehicle may be that speaks to it. */
 export type Reach = Place & { radiusM: number };
 
@@ -111,11 +114,11 @@ export function registrationTwoKeys(
 /**
  * Faster from the last place where it was let pass than any vehicle goes. Where it gives no fix, the gate it stood at
  * is its place.
- * @param past of this registration, the newest first
+ * @param past of this registration, or of this key, the newest first
  * @param reachOf where a gate stands, as far as that is known
  */
 export function impossibleTravel(
-  past: readonly PastCheck[],
+  past: readonly Sighting[],
   now: { ms: number; gate: string; fix?: Place | undefined },
   reachOf: (gate: string) => Reach | undefined,
   limits: Limits,

@@ -8,7 +8,7 @@ import { checkAlg, signatureInvalid, VERIFIERS } from '../wire/keys.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 import type { Verify } from '../wire/vc/proof.ts';
 import { checkedKey } from '../wire/vc/shape.ts';
-import type { Place, Sample } from './plausibility.ts';
+import type { Place, Sample, Sighting } from './plausibility.ts';
 
 const SPEED = 'Vehicle.Speed';
 const LATITUDE = 'Vehicle.CurrentLocation.Latitude';
@@ -55,6 +55,18 @@ export function samplesOf({ iat, records }: Pick<Envelope, 'iat' | 'records'>): 
     telemetry.gnssMs = gnssMs ?? seconds * 1000;
   }
   return telemetry;
+}
+
+/** Where an accepted reading says that its vehicle was, and when; undefined where it does not, or is none of a vehicle. */
+export function sightingOf(bytes: Uint8Array): Sighting | undefined {
+  try {
+    const { samples } = samplesOf(decodeEnvelope(bytes));
+    const last = samples.findLast(({ fix }) => fix !== undefined);
+    return last && { ms: last.ms, gate: 'a reading of its own', fix: last.fix, allowed: true };
+  } catch (error) {
+    if (!(error instanceof EdgeError)) throw error;
+    return undefined; // accepted as telemetry, and no place: no ground to doubt anybody
+  }
 }
 
 function note(moment: Measured, { n, v, vs }: SenmlRecord): void {

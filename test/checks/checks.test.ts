@@ -4,7 +4,7 @@ import { verifyChallenge, verifyDecision } from '../../edge/wire/vc/check.ts';
 import { connectMqtt, TestDevice } from '../support/gateway.ts';
 import { until } from '../support/temp.ts';
 import { Link, offerBundle, startGates } from './gateway.ts';
-import { jwtOf, ORIGIN, SOUTH, TestCity, TestVehicle } from './rig.ts';
+import { DEPOT, jwtOf, ORIGIN, SOUTH, TestCity, TestVehicle } from './rig.ts';
 
 type Listed = { checks: { index: number; reason: string; gate: string; holder: string }[]; counts: object[] };
 
@@ -113,6 +113,30 @@ describe('a vehicle at a gate', () => {
     expect(checks[0]?.evidence).toMatchObject([
       { reason: 'IMPOSSIBLE_TRAVEL', evidence: { from: 'north', to: 'south' } },
     ]);
+    await gateway.finish();
+  });
+});
+
+describe('a vehicle that is enrolled here and comes under that DID', () => {
+  it('is held against its own readings: it cannot have been 55 km away a moment ago', async () => {
+    const city = new TestCity();
+    const gateway = await startGates(city);
+    const vehicle = new TestVehicle(city, 'enrolled', Date.now());
+    const { did } = vehicle;
+    const body = { did, kind: 'vehicle', sub: 'urn:sejong:check', custody: 'device' };
+    expect((await gateway.api('/devices', { method: 'POST', body })).status).toBe(201);
+    const read = (at: { lat: number; lon: number }) => {
+      vehicle.counter++; // which is the sequence of its readings, too
+      return gateway.parts.accept.offer(vehicle.telemetry(Date.now(), { at }), { did, topic: 'test' });
+    };
+    const link = await Link.open(gateway, vehicle);
+    expect((await link.pass()).reason, 'it has said nothing yet').toBe('OK');
+    expect(await read(DEPOT)).toMatchObject({ kind: 'accepted' });
+    expect((await link.pass()).reason, 'it was here').toBe('OK');
+    expect(await read(SOUTH)).toMatchObject({ kind: 'accepted' });
+    expect((await link.pass()).reason).toBe('IMPOSSIBLE_TRAVEL');
+    const { checks } = (await gateway.api('/checks?limit=1')).body as { checks: { evidence: object[] }[] };
+    expect(checks[0]?.evidence).toMatchObject([{ evidence: { from: 'a reading of its own', to: 'north' } }]);
     await gateway.finish();
   });
 });

@@ -23,6 +23,9 @@ export class ModelPast implements Past {
   withCounter(holder: string, counter: number): PastCheck[] {
     return this.#byHolder.get(holder)?.get(counter) ?? [];
   }
+  lastReading(): undefined {
+    return undefined;
+  }
 
   add({ credential, presentation, session, telemetry, reason }: Verdict, ms: number): void {
     if (!credential || !presentation || !session) return;
