@@ -184,12 +184,10 @@ const jwt = (header: object, claims: object, by: typeof DEVICE): string => {
 const device = { sub: DEVICE.did, aud: ORIGIN, iat: 1_790_000_000, exp: 1_790_000_300 };
 put('jwt', 'device', jwt({ alg: 'EdDSA', typ: 'JWT' }, device, DEVICE));
 put('jwt', 'device-ed25519', jwt({ alg: 'Ed25519' }, { ...device, aud: [ORIGIN, 'other.example'] }, DEVICE));
-for (const role of ['viewer', 'operator'])
-  put(
-    'jwt',
-    `person-${role}`,
-    jwt({ alg: 'EdDSA', typ: 'JWT' }, { role, iss: GATEWAY.did, sub: 'kim', aud: ORIGIN, exp: 4_100_000_000 }, GATEWAY),
-  );
+for (const role of ['viewer', 'operator']) {
+  const person = { role, iss: GATEWAY.did, sub: 'kim', aud: ORIGIN, iat: 1_790_000_000, exp: 4_100_000_000 };
+  put('jwt', `person-${role}`, jwt({ alg: 'EdDSA', typ: 'JWT' }, { ...person, jti: `made-${role}` }, GATEWAY));
+}
 
 // What a master hears: unit 1, four registers, as targets.ts asks; noise before it, an exception.
 const frame = (...bytes: number[]): Buffer => {
