@@ -1,14 +1,11 @@
 import { sign } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Anchoring, anchorParts, startAnchoring } from './anchoring.ts';
 import { Live } from './api/live.ts';
 import { Receipts } from './api/receipts.ts';
 import { Api } from './api/server.ts';
 import type { HealthView } from './api/views.ts';
 import { Caps } from './caps.ts';
-import type { Anchorer } from './chain/anchorer.ts';
-import { anchorHint, describeAnchor } from './chain/describe.ts';
-import type { encodeEntryCall } from './chain/entry-call.ts';
 import { ChainPlace } from './chain/place.ts';
 import {
   type Checking,
@@ -22,7 +19,6 @@ import {
 import { Claiming } from './claiming.ts';
 import type { Config } from './config.ts';
 import { sayDeeds } from './deeds.ts';
-import type { Epoch } from './epoch/epoch.ts';
 import { openEpoch } from './epoch/open.ts';
 import { EdgeError, errorLine } from './errors.ts';
 import { Forgetting } from './forget.ts';
@@ -37,11 +33,9 @@ import { guardLogins } from './intake/login-guard.ts';
 import { MqttIntake } from './intake/mqtt.ts';
 import { GATEWAY_KIND, KINDS } from './intake/profiles.ts';
 import { Sealing } from './intake/sealing.ts';
-import { startSerial } from './intake/serial/serial.ts';
 import { type Ending, endings, mayConnect } from './intake/standing.ts';
 import { admitStrangers } from './intake/strangers.ts';
 import { cleanKeys } from './key-rotation.ts';
-import { writePrivate } from './keystore.ts';
 import { Checkpointer } from './log/checkpointer.ts';
 import { GATEWAY_SUB } from './log/gap.ts';
 import type { Retention } from './log/retention.ts';
@@ -50,6 +44,8 @@ import { deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
 import { Registering } from './registering.ts';
 import { startRetention } from './retain.ts';
 import { Review } from './review.ts';
+import { type RunInfo, writeRunInfo } from './run-info.ts';
+import { startSerialLines } from './serial-lines.ts';
 import { Audits } from './store/audit.ts';
 import { Claims } from './store/claims.ts';
 import type { Device, Devices } from './store/devices.ts';
@@ -66,20 +62,6 @@ import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
 import { startWitnessing, witnessParts } from './witnessing.ts';
 
 export type Reporter = (line: string, level: 'info' | 'warn') => void;
-
-/** What other programs on this machine need to reach a running gateway: written to run.json in the data folder. */
-export type RunInfo = {
-  pid: number;
-  origin: string;
-  did: string;
-  mqtt: string;
-  http: string;
-  mqtts?: string;
-  https?: string;
-  /** Left out where the URL has more than host and port: it may be a key. */
-  rpc?: string;
-  anchors?: string;
-};
 
 export type Gateway = {
   info: RunInfo;
@@ -140,7 +122,7 @@ async function build(
   const startedAt = performance.now();
   const warn = (line: string): void => report(line, 'warn');
   const { origin } = config.log;
-  let chain: Chain = {};
+  let chain: Anchoring = {};
 
   // Who we are, before anything is written in that name.
   const identity: Identity = openIdentity(config);
@@ -236,19 +218,14 @@ async function build(
   const following = registry.start(place, CHAIN_FIRST_WORD_MS);
   let finalAnchorMs = 0;
   let wakeReaders = (): void => undefined;
-  chain = await startChain(
-    config,
-    epoch,
-    place,
-    checkpointer,
-    report,
-    closers,
-    () => finalAnchorMs,
-    () => {
+  chain = await startAnchoring({
+    ...{ config: config.chain, epoch, place, checkpointer, firstWordMs: CHAIN_FIRST_WORD_MS, report: warn },
+    onBegun: (anchorer) => closers.push(() => anchorer.stop(finalAnchorMs)),
+    onAnchored: () => {
       void epoch.remember(true);
       wakeReaders();
     },
-  );
+  });
   if (epoch.behind) throw await epoch.over;
   await following;
   const witnessing = startWitnessing(config, identity, log, store, checkpointer, () => wakeReaders(), warn);
@@ -348,24 +325,7 @@ async function build(
     clockSynced: () => now().clockSynced,
     save: (statement) => store.write({ name: 'claim', statements: [statement] }),
   });
-  const serialPorts = await Promise.all(
-    config.serial.ports.map(async (port) => ({
-      ...port,
-      devices: await Promise.all(port.devices.map(async (d) => ({ ...d, did: await enrolment.serialDevice(d) }))),
-    })),
-  );
-  let serialEntries = 0;
-  const serial = startSerial(
-    { ports: serialPorts },
-    {
-      submit: async (did, records) => {
-        const outcome = await custodian.submit(devices.get(did) as Device, 'serial', records);
-        if (outcome.kind === 'accepted') serialEntries++;
-        if (outcome.kind === 'quarantined') warn(`serial: ${did}: ${outcome.code}: ${outcome.detail}`);
-      },
-      report: (line, level) => report(`serial: ${line}`, level),
-    },
-  );
+  const serial = await startSerialLines({ config: config.serial, enrolment, custodian, devices, report });
   closers.push(() => serial.stop());
 
   // Everybody's eyes.
@@ -393,7 +353,7 @@ async function build(
     caps,
     certificates,
     startedAt,
-    serialEntries: () => serialEntries,
+    serialEntries: serial.entries,
     checkRows: checking?.checks,
     checkSamples: () => checkSamples(checking, mqtt.strangers),
     checkHealth: () => checkHealth(checking),
@@ -418,13 +378,7 @@ async function build(
       ...witnessParts(witnessing, log),
       ...checkParts(checking, store, people),
       ...succession({ people, devices, enrolment, store }),
-      anchors: (limit, before) => (chain.anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
-      // Asked only of what has an anchor, so there is a chain.
-      entryCall: (size, receipt) => chain.encodeEntryCall!(log.origin, size, receipt),
-      anchorCovering: (index) => {
-        const t = chain.anchorer?.transactions.covering(index);
-        return t && anchorHint(t);
-      },
+      ...anchorParts(chain, log.origin),
     },
     {
       ...config.http,
@@ -467,9 +421,7 @@ async function build(
     ...(chain.anchorer ? { anchors: chain.anchorer.state.contract } : {}),
     ...(chain.rpc ? { rpc: chain.rpc } : {}),
   };
-  const runPath = join(config.dataFolder, 'run.json');
-  writePrivate(runPath, `${JSON.stringify(info, null, 2)}\n`);
-  closers.push(() => rmSync(runPath, { force: true }));
+  closers.push(writeRunInfo(config.dataFolder, info));
 
   return {
     info,
@@ -489,41 +441,4 @@ async function build(
 async function enrolSelf(devices: Devices, name: string, { did }: Identity): Promise<Device> {
   const sub = GATEWAY_SUB + name;
   return devices.get(did) ?? devices.enrol({ did, kind: GATEWAY_KIND, custody: 'gateway', sub }, Date.now());
-}
-
-type Chain = { anchorer?: Anchorer; rpc?: string; encodeEntryCall?: typeof encodeEntryCall };
-
-async function startChain(
-  config: Config,
-  epoch: Epoch,
-  place: ChainPlace,
-  checkpointer: Checkpointer,
-  report: Reporter,
-  closers: (() => Promise<void> | void)[],
-  finalAnchorMs: () => number,
-  onAnchored: () => void,
-): Promise<Chain> {
-  const c = config.chain;
-  if (c.mode === 'none') return {};
-  // Loaded only where there is a chain: viem takes 18 MB.
-  const { Anchorer } = await import('./chain/anchorer.ts');
-  const { encodeEntryCall } = await import('./chain/entry-call.ts');
-  const { isPublic } = await import('./chain/rpc.ts');
-  const found = await place.find();
-  const anchorer = new Anchorer(epoch.log, epoch.store, {
-    ...found,
-    everySeconds: c.everySeconds,
-    pollSeconds: c.pollSeconds,
-    confirmations: c.confirmations,
-    stuckSeconds: c.stuckSeconds,
-    maxFeeGwei: c.maxFeeGwei,
-    allowSigning: (held) => checkpointer.hold('chain', held),
-    onBehind: (error, head) => epoch.leaveBehind(error, head),
-    report: (line) => report(line, 'warn'),
-    onAnchored,
-  });
-  closers.push(() => anchorer.stop(finalAnchorMs()));
-  await anchorer.start(CHAIN_FIRST_WORD_MS);
-  // Shown and written down: not where the URL has a key in it.
-  return { anchorer, encodeEntryCall, ...(isPublic(found.rpc) ? { rpc: found.rpc } : {}) };
 }

@@ -1,26 +1,28 @@
 /**
- * Private keys, each in a file of its own, encrypted at rest: AES-256-GCM under a key that is made from a passphrase.
+ * Private keys, each in a file of its own, encrypted at rest: AES-256-GCM under a key that scrypt makes from a passphrase.
  * Files have mode 0600; one that others may read is refused, and so is one that cannot be decrypted: a new key is never
  * made in place of one that is there.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, scryptSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes, scryptSync } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EdgeError } from './errors.ts';
 
 /** OWASP's minimum for scrypt with 16 MiB: a quarter of a second on a desktop at each start, a whole one on a Pi. */
-const SCRYPT = { N: 2 ** 14, r: 8, p: 5, maxmem: 64 * 1024 * 1024 };
-/** What stands before the salt of a key that HKDF (RFC 5869) makes; a bare salt is scrypt's. */
-const HKDF = 'hkdf-sha256:';
+const COSTLY = { N: 2 ** 14, r: 8, p: 5, maxmem: 64 * 1024 * 1024 };
+/** For a passphrase of 192 random bits: what nobody can guess, nothing need make slow to guess. */
+const LIGHT = { N: 2 ** 10, r: 8, p: 1 };
+/** What stands before the salt where it is the light one; a bare salt is for the costly one. */
+const LIGHT_MARK = 'light:';
 const FORMAT = 'sejong-edge/key@1';
 
 /** `random`: it was made just now, by {@link randomBytes}, and nobody chose it. */
 export type Passphrase = { passphrase: string; random: boolean };
 
 function derive(passphrase: string, salt: string): Buffer {
-  if (salt.startsWith(HKDF))
-    return Buffer.from(hkdfSync('sha256', passphrase, Buffer.from(salt.slice(HKDF.length), 'hex'), FORMAT, 32));
-  return scryptSync(passphrase, Buffer.from(salt, 'hex'), 32, SCRYPT);
+  if (salt.startsWith(LIGHT_MARK))
+    return scryptSync(passphrase, Buffer.from(salt.slice(LIGHT_MARK.length), 'hex'), 32, LIGHT);
+  return scryptSync(passphrase, Buffer.from(salt, 'hex'), 32, COSTLY);
 }
 
 type KeyFile = { format: string; iv: string; tag: string; data: string };
@@ -35,15 +37,14 @@ export class Keystore {
   }
 
   /**
-   * @param random the passphrase was made just now, of 192 random bits. Nobody guesses that, so there is nothing that a
-   *   slow derivation could slow down; one that a person chose goes through scrypt, at this start and at each later one.
+   * What a folder was begun with holds for each later start: the cost stands beside its salt.
    * @throws EdgeError KEY_UNREADABLE
    */
   static open(folder: string, { passphrase, random }: Passphrase): Keystore {
     if (passphrase.length < 8) throw new EdgeError('KEY_UNREADABLE', 'the passphrase has less than 8 characters');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, 'salt');
-    if (!existsSync(path)) writePrivate(path, (random ? HKDF : '') + randomBytes(32).toString('hex'));
+    if (!existsSync(path)) writePrivate(path, (random ? LIGHT_MARK : '') + randomBytes(32).toString('hex'));
     return new Keystore(folder, derive(passphrase, readPrivate(path)));
   }
 

@@ -10,6 +10,8 @@ export type ReviewOptions = { accept: Accept; custodian: Custodian; quarantine: 
 
 export class Review {
   readonly #o: ReviewOptions;
+  /** On their way out. */
+  readonly #going = new Set<number>();
 
   constructor(options: ReviewOptions) {
     this.#o = options;
@@ -44,17 +46,30 @@ export class Review {
 
   async #remove({ id, did }: QuarantineRow, deed: Deed): Promise<void> {
     const { accept, quarantine } = this.#o;
-    await accept.act((own) => {
-      this.#row(id); // another operator may have been faster
-      say(own, deed);
-      own.also([dropRefused(id)]);
-    });
+    // Two that ask at once go to disk in one transaction, where both would find the row still there.
+    if (this.#going.has(id)) throw gone(id);
+    this.#going.add(id);
+    try {
+      await accept.act((own) => {
+        this.#row(id); // another operator may have been faster
+        say(own, deed);
+        own.also([dropRefused(id)]);
+      });
+    } catch (error) {
+      // What failed may be on disk all the same, and then it counts.
+      const isUnsure = error instanceof EdgeError && error.code === 'STORE_UNAVAILABLE';
+      if (!isUnsure || quarantine.get(id)) throw error;
+    } finally {
+      this.#going.delete(id);
+    }
     quarantine.added(did, -1);
   }
 
   #row(id: number): QuarantineRow {
     const row = this.#o.quarantine.get(id);
-    if (!row) throw new EdgeError('NOT_FOUND', `no envelope ${id} in quarantine`);
+    if (!row) throw gone(id);
     return row;
   }
 }
+
+const gone = (id: number): EdgeError => new EdgeError('NOT_FOUND', `no envelope ${id} in quarantine`);

@@ -61,6 +61,9 @@ const LAYERS: [string, string[]][] = [
   ]),
   ['edge/verify-bundle.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/verify-gap.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
+  ['edge/run-info.ts', ['edge/keystore.ts']],
+  ['edge/anchoring.ts', ['edge/config.ts', 'edge/api/parts.ts', 'edge/chain/', 'edge/epoch/', 'edge/log/']],
+  ['edge/serial-lines.ts', ['edge/config.ts', 'edge/intake/', 'edge/store/']],
   ['edge/retain.ts', ['edge/config.ts', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
   ['edge/forget.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/intake/', 'edge/log/', 'edge/store/']],
   [

@@ -47,7 +47,7 @@ describe('a keystore', () => {
     const config = makeConfig({ dataFolder });
     const first = openIdentity(config);
     const keys = join(dataFolder, 'keys');
-    expect(saltOf(keys)).toMatch(/^hkdf-sha256:[0-9a-f]{64}$/);
+    expect(saltOf(keys)).toMatch(/^light:[0-9a-f]{64}$/);
     expect(openIdentity(config).did).toBe(first.did);
     // The same passphrase from elsewhere opens it, another one does not.
     const elsewhere = join(tempFolder(), 'passphrase');

@@ -5,7 +5,7 @@ import { readFileSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { RunInfo } from '../edge/gateway.ts';
+import type { RunInfo } from '../edge/run-info.ts';
 import { ROOT, run, start } from './support/cli.ts';
 import { tempFolder } from './support/temp.ts';
 import { wholeTruth } from './support/whole-truth.ts';

@@ -20,6 +20,7 @@ import type {
   ClaimView,
   EvidenceView,
   ExpectedView,
+  ForgottenView,
   HealthView,
   NewDeviceView,
   RegistryView,
@@ -88,20 +89,7 @@ export type ApiParts = {
   /** Answers the index of the entry that says so. @throws EdgeError GAP_NOT_OPEN, STORE_UNAVAILABLE */
   declareLost: (device: Device, range: Range, by: Person) => Promise<number>;
   /** Destroys what is kept of a DID or URN. */
-  forget: (
-    subject: string,
-    by: Person,
-  ) => Promise<{
-    tombstone: number | null;
-    salt: Uint8Array | null;
-    devices: number;
-    entries: number;
-    quarantined: number;
-    others: number;
-    open: boolean;
-    complete: boolean;
-    asides: string[];
-  }>;
+  forget: (subject: string, by: Person) => Promise<Omit<ForgottenView, 'salt'> & { salt: Uint8Array | null }>;
   anchors: (limit: number, before: number) => AnchorView[];
   /** The policy, and how each witness of ours stands to it; counts cosignatures by them alone. */
   witnesses: { view: () => WitnessesView; cosigned: (size: number) => number };

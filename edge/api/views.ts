@@ -299,6 +299,7 @@ export const ForgottenView = Type.Object({
   }),
   asides: Type.Array(Type.String(), { description: 'Databases that were set aside, which may still hold it' }),
 });
+export type ForgottenView = Static<typeof ForgottenView>;
 
 export const CallView = Type.Object({
   format: Type.String(),

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { EdgeError } from '../errors.ts';
-import type { RunInfo } from '../gateway.ts';
 import { openSalvaged } from '../log/salvage.ts';
+import type { RunInfo } from '../run-info.ts';
 import type { Devices } from '../store/devices.ts';
 import type { Entries } from '../store/entries.ts';
 

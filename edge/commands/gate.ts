@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Config } from '../config.ts';
-import type { RunInfo } from '../gateway.ts';
+import type { RunInfo } from '../run-info.ts';
 
 const SIM = fileURLToPath(new URL('../../firmware-sim/main.ts', import.meta.url));
 const GATE = { name: 'gate-1', zone: 'government', purposes: ['passage'], lat: 36.5042, lon: 127.2641, radiusM: 100 };

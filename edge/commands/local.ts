@@ -1,10 +1,10 @@
 /** What the commands that speak to a gateway on this machine share: where it is, and a token for it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig, makeConfig } from '../config.ts';
 import { EdgeError } from '../errors.ts';
-import type { RunInfo } from '../gateway.ts';
 import { openIdentity } from '../identity.ts';
+import { runInfo } from '../run-info.ts';
 import { type Role, Tokens } from '../tokens.ts';
 
 export const LOCAL_OPTIONS = { config: { type: 'string' }, data: { type: 'string' } } as const;
@@ -17,11 +17,6 @@ export function localConfig(values: { config?: string | undefined; data?: string
   const info = runInfo(config.dataFolder);
   if (info) config.log.origin = info.origin;
   return config;
-}
-
-export function runInfo(dataFolder: string): RunInfo | undefined {
-  const path = join(dataFolder, 'run.json');
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as RunInfo) : undefined;
 }
 
 /** @throws EdgeError KEY_UNREADABLE; no keys are made here */

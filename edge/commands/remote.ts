@@ -1,7 +1,8 @@
 /** What the commands share that ask a gateway over its API: where it is, with which token, and what its errors mean. */
 import type { Config } from '../config.ts';
 import { EdgeError, ERRORS, type ErrorCode } from '../errors.ts';
-import { LOCAL_OPTIONS, LOCAL_USAGE, localConfig, localToken, runInfo } from './local.ts';
+import { runInfo } from '../run-info.ts';
+import { LOCAL_OPTIONS, LOCAL_USAGE, localConfig, localToken } from './local.ts';
 
 const text = { type: 'string' } as const;
 export const REMOTE_OPTIONS = { ...LOCAL_OPTIONS, url: text, token: text } as const;

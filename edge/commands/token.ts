@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { EdgeError } from '../errors.ts';
+import { runInfo } from '../run-info.ts';
 import { LOCAL_LIFE, ROLES, type Role } from '../tokens.ts';
 import type { Command } from './index.ts';
-import { localConfig, localToken, runInfo } from './local.ts';
+import { localConfig, localToken } from './local.ts';
 import { type Ask, REMOTE_OPTIONS, REMOTE_USAGE, remote } from './remote.ts';
 import { secondsOf } from './time.ts';
 

@@ -275,8 +275,11 @@ describe('what operators do', () => {
       [second, 'DEVICE_INACTIVE'],
       [third, 'SUBJECT_MISMATCH'],
     ]);
-    const both = await Promise.all([post(`/quarantine/${third}/drop`), post(`/quarantine/${third}/drop`)]);
-    expect(both.map(({ status }) => status).sort()).toEqual([200, 404]);
+    const many = await Promise.all(Array.from({ length: 8 }, () => post(`/quarantine/${third}/drop`)));
+    expect(many.map(({ status }) => status).sort(), 'however they come to the disk').toEqual([
+      200,
+      ...Array(7).fill(404),
+    ]);
     for (const way of ['release', 'drop']) expect((await post(`/quarantine/${first}/${way}`)).status).toBe(404);
     expect([quarantine.held, quarantine.heldBy(device.did)]).toEqual([1, 1]);
     expect((await gateway.finish()).audits.map(({ action, on, detail }) => [action, on, detail.id])).toEqual([

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { exampleConfig, loadConfig } from '../../edge/config.ts';
-import type { RunInfo } from '../../edge/gateway.ts';
+import type { RunInfo } from '../../edge/run-info.ts';
 import { decodeOpenSign1, encodeOpenSign1 } from '../../edge/wire/cose.ts';
 import { edge, start } from '../support/cli.ts';
 import { connectMqtt, TestDevice } from '../support/gateway.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { nextPause } from '../../edge/commands/supervise.ts';
-import type { RunInfo } from '../../edge/gateway.ts';
+import type { RunInfo } from '../../edge/run-info.ts';
 import { edge, type Running, start } from '../support/cli.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { wholeTruth } from '../support/whole-truth.ts';

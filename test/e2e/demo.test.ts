@@ -9,8 +9,8 @@ import { AnchorsContract, firstContractAddress } from '../../edge/chain/contract
 import { EmbeddedChain } from '../../edge/chain/embedded.ts';
 import { rpcClient } from '../../edge/chain/rpc.ts';
 import { makeConfig } from '../../edge/config.ts';
-import type { RunInfo } from '../../edge/gateway.ts';
 import { openIdentity } from '../../edge/identity.ts';
+import type { RunInfo } from '../../edge/run-info.ts';
 import { edge, start } from '../support/cli.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { checkAnchors, wholeTruth } from '../support/whole-truth.ts';

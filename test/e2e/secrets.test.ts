@@ -6,8 +6,8 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadConfig } from '../../edge/config.ts';
-import type { RunInfo } from '../../edge/gateway.ts';
 import { openIdentity } from '../../edge/identity.ts';
+import type { RunInfo } from '../../edge/run-info.ts';
 import { type Ended, edge, start } from '../support/cli.ts';
 import { connectMqtt, TestDevice } from '../support/gateway.ts';
 import { TestCa, writePair } from '../support/pki.ts';

@@ -21,7 +21,10 @@ type Report = {
   testResults: { assertionResults: { status: string; fullName: string; failureMessages: string[] }[] }[];
 };
 
-const suite = (name: string, says: string, ...files: string[]): Attack => ({
+const suite = (name: string, says: string, ...files: string[]): Attack => suiteWith({}, name, says, ...files);
+
+/** @param env what makes a test go further than it does in the suite */
+const suiteWith = (env: NodeJS.ProcessEnv, name: string, says: string, ...files: string[]): Attack => ({
   name,
   says: `${says} (${files.join(', ')})`,
   fullOnly: true,
@@ -30,6 +33,7 @@ const suite = (name: string, says: string, ...files: string[]): Attack => ({
     const args = ['run', ...files, '--maxWorkers=2', '--testTimeout', TEST_MS, '--hookTimeout', TEST_MS];
     const child = spawn(process.execPath, [VITEST, ...args, '--reporter=json', '--outputFile', out], {
       stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, ...env },
     });
     const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
     onTestFinished(async () => {
@@ -85,6 +89,25 @@ export const attacks: readonly Attack[] = [
     'test/chain/rpc.test.ts',
     'test/chain/restart.test.ts',
     'test/chain/contention.test.ts',
+  ),
+  suiteWith(
+    { STEPS: '1000000' },
+    'checks',
+    'a million steps of vehicles at gates, in whatever order; restarts; each bad vehicle over MQTT',
+    'test/checks',
+    'test/e2e/checks.test.ts',
+  ),
+  suite(
+    'sealed',
+    'forgetting with kills in the middle; all that is open, read for what must not be there',
+    'test/e2e/forget-kill.test.ts',
+    'test/e2e/privacy.test.ts',
+  ),
+  suite(
+    'keys',
+    'a rotation killed at each step; all that a run says and leaves, read for secrets',
+    'test/cli/keys.test.ts',
+    'test/e2e/secrets.test.ts',
   ),
   suite('broker', 'malformed, oversize, half-open, slow and forbidden', 'test/intake'),
 ];
