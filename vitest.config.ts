@@ -8,8 +8,6 @@ export default defineConfig({
     // One more than the two cores that this must be fast on: the long tests mostly wait for processes of their own.
     maxWorkers: 3,
     pool: 'forks',
-    // What fails once and then holds is a race in a test that a busy machine brings out: shown as retried, and to be mended.
-    retry: process.env.CI ? 1 : 0,
     reporters: process.env.CI ? ['default', './test/reporter.ts'] : ['default'],
   },
 });
