@@ -1,9 +1,6 @@
 /** The config: one schema with types, defaults, docs and validation. `init` writes its commented example from it. */
-import { readFileSync } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
 import Type, { type Static, type TSchema } from 'typebox';
 import Value from 'typebox/value';
-import { isMap, LineCounter, parseDocument, stringify } from 'yaml';
 import { EdgeError } from './errors.ts';
 
 const section = <P extends Record<string, TSchema>>(description: string, properties: P) =>
@@ -443,72 +440,4 @@ function distance(a: string, b: string): number {
     row = next;
   }
   return row[b.length] as number;
-}
-
-/** @throws EdgeError CONFIG_INVALID, naming file, line and key */
-export function loadConfig(path: string): Config {
-  let source: string;
-  try {
-    source = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new EdgeError('CONFIG_INVALID', `${path}: ${(error as Error).message}`);
-  }
-  const lines = new LineCounter();
-  const document = parseDocument(source, { lineCounter: lines });
-  const broken = document.errors[0];
-  if (broken) throw new EdgeError('CONFIG_INVALID', `${path}: ${broken.message.split('\n')[0]}`);
-  const line = (pointer: string): string => {
-    const path = pointer.split('/').slice(1);
-    const key = path.pop();
-    const parent = path.length === 0 ? document.contents : document.getIn(path, true);
-    const pair = isMap(parent) ? parent.items.find((item) => String(item.key) === key) : undefined;
-    const offset = (pair?.key as { range?: number[] } | undefined)?.range?.[0];
-    return offset === undefined ? '' : `:${lines.linePos(offset).line}`;
-  };
-  const config = makeConfig(document.toJS() as unknown, path, line);
-  if (!isAbsolute(config.dataFolder)) config.dataFolder = resolve(path, '..', config.dataFolder);
-  for (const { tls } of [config.mqtt, config.http])
-    for (const file of ['certFile', 'keyFile', 'caFile'] as const)
-      if (tls[file] !== '') tls[file] = resolve(path, '..', tls[file]);
-  return config;
-}
-
-/** The commented example: each key with its doc and its default. */
-export function exampleConfig(values: Partial<Config> = {}): string {
-  const config = makeConfig(values);
-  const out = [
-    '# Config of a Sejong Edge gateway. Every key is shown with its value; what is left out has its default.',
-    '',
-  ];
-  const write = (schema: TSchema, value: unknown, indent: string): void => {
-    for (const [key, child] of Object.entries(
-      (schema as unknown as { properties: Record<string, TSchema> }).properties,
-    )) {
-      const { description, type } = child as { description?: string; type?: string };
-      if (description) out.push(...wrap(description, 110 - indent.length).map((l) => `${indent}# ${l}`));
-      const v = (value as Record<string, unknown>)[key];
-      if (type === 'object') {
-        out.push(`${indent}${key}:`);
-        write(child, v, `${indent}  `);
-        out.push('');
-      } else {
-        const [first, ...rest] = stringify({ [key]: v })
-          .trimEnd()
-          .split('\n');
-        out.push(`${indent}${first}`, ...rest.map((l) => indent + l));
-      }
-    }
-  };
-  write(ConfigSchema, config, '');
-  return `${out.join('\n').trimEnd()}\n`;
-}
-
-function wrap(sentence: string, width: number): string[] {
-  const lines = [''];
-  for (const word of sentence.split(' ')) {
-    const last = lines.at(-1) as string;
-    if (last.length + word.length + 1 > width) lines.push(word);
-    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
-  }
-  return lines;
 }

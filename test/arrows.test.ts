@@ -14,6 +14,7 @@ const LAYERS: [string, string[]][] = [
   ['edge/guard.ts', []],
   ['edge/wire/', ['edge/errors.ts', 'edge/wire/']],
   ['edge/config.ts', ['edge/errors.ts']],
+  ['edge/config-file.ts', ['edge/errors.ts', 'edge/config.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
   ['edge/key-rotation.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/keystore.ts']],
   ['edge/deeds.ts', []],

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { checkCity } from '../checking.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
 import { Certificates } from '../transport.ts';
 import { checkKeys } from '../witnessing.ts';

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { toHex } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { deployContract, deployDevices } from '../chain/deploy.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
 import { openIdentity } from '../identity.ts';
 import type { Command } from './index.ts';

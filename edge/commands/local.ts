@@ -1,7 +1,8 @@
 /** What the commands that speak to a gateway on this machine share: where it is, and a token for it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, loadConfig, makeConfig } from '../config.ts';
+import { type Config, makeConfig } from '../config.ts';
+import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
 import { openIdentity } from '../identity.ts';
 import { runInfo } from '../run-info.ts';

@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
 import { type DestinationStream, pino } from 'pino';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
 import { startGateway } from '../gateway.ts';
 import { VERSION } from '../version.ts';

@@ -5,7 +5,7 @@
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { loadConfig } from '../../edge/config.ts';
+import { loadConfig } from '../../edge/config-file.ts';
 import { openIdentity } from '../../edge/identity.ts';
 import type { RunInfo } from '../../edge/run-info.ts';
 import { type Ended, edge, start } from '../support/cli.ts';

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { localToken } from '../../edge/commands/local.ts';
-import { loadConfig } from '../../edge/config.ts';
+import { loadConfig } from '../../edge/config-file.ts';
 import { Entries } from '../../edge/store/entries.ts';
 import { Store } from '../../edge/store/store.ts';
 import { keyPair } from '../../edge/tokens.ts';

@@ -14,7 +14,7 @@ import { AnchorsContract } from '../../edge/chain/contract.ts';
 import { EMBEDDED_CHAIN_ID } from '../../edge/chain/embedded.ts';
 import { rpcClient } from '../../edge/chain/rpc.ts';
 import { localToken } from '../../edge/commands/local.ts';
-import { loadConfig } from '../../edge/config.ts';
+import { loadConfig } from '../../edge/config-file.ts';
 import { openIdentity } from '../../edge/identity.ts';
 import { openCheckpoint, parseVerifierKey } from '../../edge/log/checkpoint.ts';
 import { runInfo } from '../../edge/run-info.ts';
