@@ -63,10 +63,10 @@ export class Collector {
     });
   }
 
-  values(count: number, did?: string): Promise<void> {
+  values(count: number, did?: string, ms?: number): Promise<void> {
     const list = () => (did === undefined ? this.submitted : this.of(did));
     const from = list().length;
-    return this.until(`${count} more values`, () => list().length >= from + count);
+    return this.until(`${count} more values`, () => list().length >= from + count, ms);
   }
 
   line(text: string | RegExp): Promise<void> {

@@ -152,7 +152,7 @@ describe('intake over serial', () => {
     expect(warnings()).toHaveLength(1);
   });
 
-  it('one byte in fifty damaged, both ways: good values arrive, wrong ones never', async () => {
+  it('one byte in fifty damaged, both ways: good values arrive, wrong ones never', { timeout: 120_000 }, async () => {
     const { inverter, line } = plug('tty', { powerW: () => 3_600_000, startWh: 5_000_000 });
     const held = new Map<number, { W: number }>();
     let last = 0;
@@ -168,7 +168,8 @@ describe('intake over serial', () => {
       if (energy !== last || !held.has(energy)) wrong.push(energy);
     };
     const serial = start('tty', [{ everySeconds: 0.01 }], { timeoutMs: 30 });
-    await seen.values(8);
+    // Of ten polls one comes through whole, and on a busy machine some of those come too late.
+    await seen.values(8, undefined, 100_000);
     expect(wrong).toEqual([]);
     expect(new Set(seen.submitted.map((s) => s.energy)).size).toBe(seen.submitted.length);
     expect(serial.device().errors.corrupt).toBeGreaterThan(10);
