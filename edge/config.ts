@@ -214,9 +214,9 @@ export const ConfigSchema = Type.Object(
       backlogMaxAgeSeconds: number('Backlog is at most so old when it comes.', 604_800, 1, 315_360_000),
     }),
     privacy: section('What stands in the open log, and what only its salted hash stands for.', {
-      sealedKinds: Type.Array(Type.Enum(['meter', 'plant', 'inverter', 'vehicle', 'sensor']), {
+      sealedKinds: Type.Array(Type.Enum(['meter', 'plant', 'storage', 'inverter', 'vehicle', 'sensor']), {
         default: ['meter', 'vehicle'],
-        maxItems: 5,
+        maxItems: 6,
         description:
           'Kinds of devices whose readings are sealed from now on. Readings of a sealed plant cannot be shown to the contract that mints credits.',
       }),
@@ -264,6 +264,21 @@ export const ConfigSchema = Type.Object(
         200_000,
         1,
         10_000_000,
+      ),
+      credits: text(
+        'Address of the Credits contract, for mode rpc (sejong-edge deploy --credits makes one). Empty: no certificates. On the embedded chain the gateway deploys one.',
+        { default: '', pattern: '^$|^0x[0-9a-fA-F]{40}$' },
+      ),
+      market: text('Address of the Market contract of those credits, for mode rpc. Empty: trades are not followed.', {
+        default: '',
+        pattern: '^$|^0x[0-9a-fA-F]{40}$',
+      }),
+      creditsFromBlock: integer('Their first block, or any before it.', 0, 0, Number.MAX_SAFE_INTEGER),
+      maxCreditEvents: integer(
+        'Events of credits and trades that are kept; with more the table stays as it is.',
+        1_000_000,
+        1,
+        100_000_000,
       ),
       embeddedPort: integer('Port of the embedded chain; 0 takes any free one.', 0, ...PORT),
       everySeconds: number('An anchor at most so often.', 600, 0.1, 86_400),
@@ -329,6 +344,21 @@ export const ConfigSchema = Type.Object(
         1000,
         100_000_000,
       ),
+    }),
+    credits: section('Certificates of renewable energy, and the credits minted for them.', {
+      everySeconds: number('Slots that are complete are sent to the chain at most so often.', 3600, 0.1, 604_800),
+      residualDays: number(
+        'So long after a gap its energy goes to a residual of the month. Until then late readings may still make hours of it.',
+        14,
+        0,
+        366,
+      ),
+      lat: number('Where the plants stand, degrees: energy of the sun at night is flagged.', 36.48, -90, 90),
+      lon: number('Degrees.', 127.29, -180, 180),
+      area: text('Where the plants stand, as certificates say it: coarse, an ISO 3166-2 code.', {
+        default: 'KR-50',
+        pattern: '^[A-Z]{2}(-[A-Z0-9]{1,3})?$',
+      }),
     }),
     serial: section('Devices on serial lines, read by the gateway, which holds their keys.', {
       ports: Type.Array(

@@ -526,7 +526,7 @@ const table = {
     status: 400,
     act: 'fatal',
     title: 'The CSV file cannot be read',
-    todo: 'Give UTF-8 with commas and a header: kind, sub, and any of did, label, owner, capacityW, energySource.',
+    todo: 'Give UTF-8 with commas and a header: kind, sub, and any of did, label, owner, capacityW, energySource, registerModulusWh.',
   },
   AUDIT_INVALID: {
     status: 400,

@@ -22,6 +22,8 @@ export type Identity = {
   anchorKey: Uint8Array;
   /** secp256k1 key of the account that enrols devices on the embedded chain; made when it is asked for first. */
   registrarKey: () => Uint8Array;
+  /** secp256k1 key of the account that mints, and holds credits of plants whose owner has no account. */
+  creditsKey: () => Uint8Array;
   /** @throws EdgeError KEY_UNREADABLE */
   deviceKey: (did: string) => KeyObject;
   /** Makes and keeps a key; answers its DID. */
@@ -44,6 +46,7 @@ export function openIdentity(config: Config): Identity {
     // Any 32 bytes but about one in 2^128 are a secp256k1 key.
     anchorKey: store.loadOrCreate('anchor'),
     registrarKey: () => store.loadOrCreate('registrar'),
+    creditsKey: () => store.loadOrCreate('credits'),
     deviceKey: (did) => {
       const secret = store.load(nameOf(did));
       return keyPair(secret, publicKeyOf(secret)).privateKey;

@@ -50,8 +50,21 @@ export function describeDevice(
   registry?: RegistryView,
   ended?: { idx: number; records: readonly SenmlRecord[] },
 ) {
-  const { did, kind, custody, sub, owner, capacityW, energySource, label, status, replacedBy, enrolledMs, updatedMs } =
-    d;
+  const {
+    did,
+    kind,
+    custody,
+    sub,
+    owner,
+    capacityW,
+    energySource,
+    registerModulusWh,
+    label,
+    status,
+    replacedBy,
+    enrolledMs,
+    updatedMs,
+  } = d;
   const { epoch, seq, entries, lastIdx, lastMs, gaps } = d.counter;
   return {
     did,
@@ -61,6 +74,7 @@ export function describeDevice(
     owner,
     capacityW,
     energySource,
+    registerModulusWh,
     label,
     status,
     replacedBy,

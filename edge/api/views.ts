@@ -131,6 +131,7 @@ export const DeviceView = Type.Object({
   owner: Nullable(Type.String()),
   capacityW: Nullable(Type.Integer()),
   energySource: Nullable(Type.String()),
+  registerModulusWh: Nullable(Type.Integer()),
   label: Nullable(Type.String()),
   status: Type.Enum(['active', 'suspended', 'revoked', 'replaced']),
   replacedBy: Nullable(Type.String()),
@@ -201,6 +202,13 @@ export const NewDeviceView = Type.Object(
     owner: Type.Optional(Type.String({ maxLength: 256 })),
     capacityW: Type.Optional(Type.Integer({ minimum: 0, maximum: 1e12 })),
     energySource: Type.Optional(Type.String({ maxLength: 64 })),
+    registerModulusWh: Type.Optional(
+      Type.Integer({
+        minimum: 1000,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'Where its register begins anew, in Wh. Left out: it never does.',
+      }),
+    ),
     label: Type.Optional(Type.String({ maxLength: 256 })),
   },
   { additionalProperties: false },

@@ -6,7 +6,16 @@ import { KINDS } from '../intake/profiles.ts';
 import { publicKeyFromDid } from '../wire/did.ts';
 import type { Ask } from './remote.ts';
 
-export const CSV_COLUMNS = ['kind', 'sub', 'did', 'label', 'owner', 'capacityW', 'energySource'] as const;
+export const CSV_COLUMNS = [
+  'kind',
+  'sub',
+  'did',
+  'label',
+  'owner',
+  'capacityW',
+  'energySource',
+  'registerModulusWh',
+] as const;
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_ROWS = 100_000;
 /** Errors shown; the report has all. */
@@ -24,6 +33,7 @@ type Body = {
   owner?: string;
   capacityW?: number;
   energySource?: string;
+  registerModulusWh?: number;
 };
 type Flaw = { line: number; error: string };
 type Known = { did: string; kind: string; sub: string; custody: string; status: string };
@@ -130,23 +140,31 @@ function checkColumns(names: string[]): string[] {
 
 function bodyOf(record: Record<string, string>): Body {
   const given = Object.fromEntries(Object.entries(record).filter(([, value]) => value !== ''));
-  const { kind = '', sub = '', did, capacityW } = given;
+  const { kind = '', sub = '', did, capacityW, registerModulusWh } = given;
   if (!KINDS.includes(kind)) throw new Error(`kind ${JSON.stringify(kind)} is none of ${KINDS.join(', ')}`);
   if (!/^urn:[\x21-\x7e]+$/.test(sub)) throw new Error(`sub ${JSON.stringify(sub)} is not a URN`);
   for (const [name, most] of Object.entries(LENGTHS))
     if ((given[name]?.length ?? 0) > most) throw new Error(`${name} has more than ${most} characters`);
   if (did !== undefined) publicKeyFromDid(did);
-  const watts = capacityW === undefined ? undefined : Number(capacityW);
-  if (watts !== undefined && !(Number.isInteger(watts) && watts >= 0 && watts <= 1e12))
-    throw new Error(`capacityW ${JSON.stringify(capacityW)} is not whole watts`);
-  const { capacityW: _, ...texts } = given;
+  const watts = whole('capacityW', capacityW, 0, 1e12, 'watts');
+  const modulus = whole('registerModulusWh', registerModulusWh, 1000, Number.MAX_SAFE_INTEGER, 'Wh from 1000 on');
+  const { capacityW: _, registerModulusWh: __, ...texts } = given;
   return {
     ...texts,
     kind,
     sub,
     custody: did === undefined ? 'gateway' : 'device',
     ...(watts === undefined ? {} : { capacityW: watts }),
+    ...(modulus === undefined ? {} : { registerModulusWh: modulus }),
   };
+}
+
+function whole(name: string, text: string | undefined, least: number, most: number, unit: string): number | undefined {
+  if (text === undefined) return undefined;
+  const n = Number(text);
+  if (!Number.isInteger(n) || n < least || n > most)
+    throw new Error(`${name} ${JSON.stringify(text)} is not whole ${unit}`);
+  return n;
 }
 
 /** What is there already is kept, so that the same file may be given again; what contradicts it is a flaw. */

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { SalvagedLog } from '../log/salvage.ts';
 import { Aside } from '../store/aside.ts';
 import { CounterState, type Range } from '../store/counters.ts';
-import { DEVICE_COLUMNS, saveCounter, saveDevice } from '../store/devices.ts';
+import { deviceColumns, saveCounter, saveDevice } from '../store/devices.ts';
 import { newer, type Registered } from '../store/registry.ts';
 import type { SqlStatement, SqlValue } from '../store/store.ts';
 
@@ -34,7 +34,7 @@ export function salvageDevices(asides: readonly Aside[], registry: ReadonlyMap<s
   };
   for (const aside of asides)
     for (const device of aside.rows<Registered>(
-      `SELECT ${DEVICE_COLUMNS} FROM devices WHERE id >= ? ORDER BY id LIMIT ?`,
+      `SELECT ${deviceColumns(aside.has('devices', 'register_modulus_wh'))} FROM devices WHERE id >= ? ORDER BY id LIMIT ?`,
       ({ id }) => id,
     ))
       add(device);

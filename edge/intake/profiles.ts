@@ -13,6 +13,7 @@ type Profile = { billed?: string; rate?: 'location'; privacy: 'public' | 'sealed
 export const PROFILES: Readonly<Record<string, Profile>> = {
   meter: { billed: '1-0:1.8.0', privacy: 'sealed', says: 'a consumption meter' },
   plant: { billed: '1-0:2.8.0', privacy: 'public', says: 'the meter of a generating plant' },
+  storage: { billed: '1-0:2.8.0', privacy: 'public', says: 'the meter of a plant that stores, by what it gives back' },
   inverter: { billed: '1-0:2.8.0', privacy: 'public', says: 'an inverter read over a bus' },
   vehicle: { rate: 'location', privacy: 'sealed', says: 'a vehicle' },
   sensor: { privacy: 'public', says: 'anything that is not billed' },

@@ -59,8 +59,8 @@ export class Successors {
    */
   async rekey(did: string, { did: next, proof }: Rekey, act: Act): Promise<{ device: Device; secret?: string }> {
     const old = this.#known(did);
-    const { kind, custody, sub, owner, capacityW, energySource, label } = old;
-    const same = { kind, custody, sub, owner, capacityW, energySource, label };
+    const { kind, custody, sub, owner, capacityW, energySource, registerModulusWh, label } = old;
+    const same = { kind, custody, sub, owner, capacityW, energySource, registerModulusWh, label };
     const take = async (heir: NewDevice): Promise<Device> => {
       let taken: Device | undefined;
       const said = { did, by: heir.did, how: 'rekey', proof } as const;

@@ -19,6 +19,8 @@ export type Device = {
   readonly owner: string | null;
   readonly capacityW: number | null;
   readonly energySource: string | null;
+  /** Where its register begins anew, in Wh; null: it never does, and one that falls is no reading. */
+  readonly registerModulusWh: number | null;
   readonly label: string | null;
   status: DeviceStatus;
   replacedBy: string | null;
@@ -30,7 +32,7 @@ export type Device = {
 };
 
 export type NewDevice = Pick<Device, 'did' | 'kind' | 'custody' | 'sub'> &
-  Partial<Pick<Device, 'owner' | 'capacityW' | 'energySource' | 'label' | 'secretHash'>>;
+  Partial<Pick<Device, 'owner' | 'capacityW' | 'energySource' | 'registerModulusWh' | 'label' | 'secretHash'>>;
 
 /** What may follow what: revoked and replaced are final. */
 const NEXT: Record<DeviceStatus, readonly DeviceStatus[]> = {
@@ -42,9 +44,11 @@ const NEXT: Record<DeviceStatus, readonly DeviceStatus[]> = {
 
 export const FINAL_STATUSES: ReadonlySet<DeviceStatus> = new Set(['revoked', 'replaced']);
 
-export const DEVICE_COLUMNS = `id, did, kind, custody, sub, owner, capacity_w AS capacityW,
-  energy_source AS energySource, label, status, replaced_by AS replacedBy, secret_hash AS secretHash,
-  enrolled_ms AS enrolledMs, updated_ms AS updatedMs`;
+/** @param hasModulus databases of an earlier data format have no such column */
+export const deviceColumns = (hasModulus: boolean): string => `id, did, kind, custody, sub, owner,
+  capacity_w AS capacityW, energy_source AS energySource,
+  ${hasModulus ? 'register_modulus_wh' : 'NULL'} AS registerModulusWh, label, status, replaced_by AS replacedBy,
+  secret_hash AS secretHash, enrolled_ms AS enrolledMs, updated_ms AS updatedMs`;
 
 type Row = Omit<Device, 'counter'> & {
   epoch: number | null;
@@ -73,7 +77,7 @@ export class Devices {
   }
 
   start(): void {
-    const rows = this.#store.all<Row>(`SELECT ${DEVICE_COLUMNS},
+    const rows = this.#store.all<Row>(`SELECT ${deviceColumns(true)},
       epoch, seq, gaps, entries, last_idx AS lastIdx, last_ms AS lastMs
       FROM devices LEFT JOIN counters ON counters.device = devices.id ORDER BY id`);
     for (const { epoch, seq, gaps, entries, lastIdx, lastMs, ...device } of rows) {
@@ -115,6 +119,7 @@ export class Devices {
       owner: null,
       capacityW: null,
       energySource: null,
+      registerModulusWh: null,
       label: null,
       secretHash: null,
       ...device,
@@ -195,8 +200,8 @@ export class Devices {
 }
 
 export const saveDevice = (d: Omit<Device, 'counter'>): SqlStatement => ({
-  sql: `INSERT INTO devices (id, did, kind, custody, sub, owner, capacity_w, energy_source, label, status,
-    replaced_by, secret_hash, enrolled_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  sql: `INSERT INTO devices (id, did, kind, custody, sub, owner, capacity_w, energy_source, register_modulus_wh, label,
+    status, replaced_by, secret_hash, enrolled_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   params: [
     d.id,
     d.did,
@@ -206,6 +211,7 @@ export const saveDevice = (d: Omit<Device, 'counter'>): SqlStatement => ({
     d.owner,
     d.capacityW,
     d.energySource,
+    d.registerModulusWh,
     d.label,
     d.status,
     d.replacedBy,

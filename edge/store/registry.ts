@@ -23,7 +23,12 @@ function decode(line: string): Registered | undefined {
     const numbers = ['id', 'enrolledMs', 'updatedMs'].every((key) => Number.isSafeInteger(d[key]));
     if (!texts || !numbers) return undefined;
     const secretHash = typeof d.secretHash === 'string' ? Uint8Array.from(Buffer.from(d.secretHash, 'hex')) : null;
-    return { ...(d as unknown as Registered), secretHash };
+    // Lines that are older than that field have none.
+    return {
+      ...(d as unknown as Registered),
+      registerModulusWh: (d.registerModulusWh as number | undefined) ?? null,
+      secretHash,
+    };
   } catch {
     return undefined; // the torn last line of a power cut
   }

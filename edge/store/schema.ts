@@ -281,6 +281,126 @@ CREATE TABLE claims (
 ) STRICT, WITHOUT ROWID;
 `;
 
+const CREDITS = `
+ALTER TABLE devices ADD COLUMN register_modulus_wh INTEGER;
+
+-- Readings near full hours, of which certificates can be made (wire/boundary.ts): at is the full hour, iat the reading's
+-- own time, Unix seconds; idx its entry. point is the URN of the metering point. clock_synced is what the gateway's clock
+-- was worth when it came; offset_ms what it was found to be off later in that boot, NULL while that is not known.
+CREATE TABLE boundaries (
+  point TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  device INTEGER NOT NULL,
+  iat INTEGER NOT NULL,
+  register_wh INTEGER NOT NULL,
+  shape TEXT NOT NULL,
+  received_ms INTEGER NOT NULL,
+  boot INTEGER NOT NULL,
+  clock_synced INTEGER NOT NULL,
+  offset_ms INTEGER,
+  PRIMARY KEY (point, at, idx)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX boundaries_unsynced ON boundaries (boot) WHERE clock_synced = 0 AND offset_ms IS NULL;
+
+-- What the rules made of them: one row per slot and version. id is the certificate's; point_id the commitment that the
+-- contract knows the metering point by; state ready or refused (what is minted is said by credit_events). flags is JSON.
+CREATE TABLE certificates (
+  point TEXT NOT NULL,
+  slot INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  id TEXT NOT NULL UNIQUE,
+  point_id BLOB NOT NULL,
+  device INTEGER NOT NULL,
+  wh INTEGER NOT NULL,
+  start_idx INTEGER NOT NULL,
+  start_iat INTEGER NOT NULL,
+  start_wh INTEGER NOT NULL,
+  end_idx INTEGER NOT NULL,
+  end_iat INTEGER NOT NULL,
+  end_wh INTEGER NOT NULL,
+  shape TEXT NOT NULL,
+  flags TEXT NOT NULL,
+  state TEXT NOT NULL,
+  code TEXT,
+  detail TEXT,
+  made_ms INTEGER NOT NULL,
+  PRIMARY KEY (point, slot, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX certificates_slot ON certificates (slot, id);
+CREATE INDEX certificates_chain ON certificates (point_id, slot);
+
+-- Energy of gaps, known as a whole only: from one full hour to another, of one device. month is the first second of the
+-- KST month that it lies in, NULL where it lies in two.
+CREATE TABLE residuals (
+  point TEXT NOT NULL,
+  from_at INTEGER NOT NULL,
+  until_at INTEGER NOT NULL,
+  point_id BLOB NOT NULL,
+  device INTEGER NOT NULL,
+  wh INTEGER NOT NULL,
+  month INTEGER,
+  start_idx INTEGER NOT NULL,
+  start_wh INTEGER NOT NULL,
+  end_idx INTEGER NOT NULL,
+  end_wh INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  state TEXT NOT NULL,
+  code TEXT,
+  detail TEXT,
+  made_ms INTEGER NOT NULL,
+  PRIMARY KEY (point, from_at, until_at)
+) STRICT, WITHOUT ROWID;
+
+-- The events of the Credits and Market contracts, as far as they were followed: one row for each slot that an event
+-- speaks of (part counts them). point is the commitment of the metering point, NULL where there is none; slot its first
+-- second (of a withdrawn day, the day's; of a residual, the month's); data (JSON) all that the event says.
+CREATE TABLE credit_events (
+  block INTEGER NOT NULL,
+  log_index INTEGER NOT NULL,
+  part INTEGER NOT NULL,
+  contract TEXT NOT NULL,
+  event TEXT NOT NULL,
+  tx BLOB NOT NULL,
+  time INTEGER NOT NULL,
+  token BLOB,
+  point BLOB,
+  slot INTEGER,
+  version INTEGER,
+  wh INTEGER,
+  data TEXT NOT NULL,
+  PRIMARY KEY (block, log_index, part)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX credit_events_slot ON credit_events (point, slot) WHERE point IS NOT NULL;
+CREATE INDEX credit_events_event ON credit_events (event, block, log_index);
+CREATE TABLE credit_blocks (
+  number INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL,
+  time INTEGER NOT NULL
+) STRICT;
+
+-- Transactions of the credits account, as transactions are of the anchors' account. purpose: mint, claim, ...; about
+-- (JSON) what it is for, by which a second one is kept from being sent.
+CREATE TABLE credit_transactions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  chain_id INTEGER NOT NULL,
+  contract TEXT NOT NULL,
+  nonce INTEGER NOT NULL,
+  purpose TEXT NOT NULL,
+  about TEXT NOT NULL,
+  raw TEXT NOT NULL,
+  hashes TEXT NOT NULL,
+  fee TEXT NOT NULL,
+  status TEXT NOT NULL,
+  block INTEGER,
+  gas_used INTEGER,
+  made_ms INTEGER NOT NULL,
+  sent_ms INTEGER,
+  mined_ms INTEGER
+) STRICT;
+CREATE INDEX credit_transactions_status ON credit_transactions (status);
+`;
+
 export const MIGRATIONS: readonly string[] = [
   TABLES,
   RECEIPTS,
@@ -291,5 +411,6 @@ export const MIGRATIONS: readonly string[] = [
   REGISTRY,
   CONTENTS,
   PEOPLE,
+  CREDITS,
 ];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -15,6 +15,7 @@ const device = (id: number, over: Partial<Device> = {}): Device => ({
   owner: null,
   capacityW: 3000,
   energySource: null,
+  registerModulusWh: null,
   label: 'Zähler\n1',
   status: 'active',
   replacedBy: null,
