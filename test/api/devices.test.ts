@@ -33,6 +33,7 @@ describe('enrolment', () => {
     expect(view).toEqual({
       ...said,
       custody: 'device',
+      registerModulusWh: null,
       status: 'active',
       replacedBy: null,
       enrolledMs: expect.any(Number),
