@@ -346,6 +346,11 @@ export const ConfigSchema = Type.Object(
       ),
     }),
     credits: section('Certificates of renewable energy, and the credits minted for them.', {
+      enabled: Type.Boolean({
+        description:
+          'Make certificates, and send them to the chain. It needs a chain: with chain.mode rpc, chain.credits as well.',
+        default: true,
+      }),
       everySeconds: number('Slots that are complete are sent to the chain at most so often.', 3600, 0.1, 604_800),
       residualDays: number(
         'So long after a gap its energy goes to a residual of the month. Until then late readings may still make hours of it.',
