@@ -540,6 +540,37 @@ const table = {
     title: 'The receipt does not prove its entry',
     todo: 'Fetch the receipt again from the gateway; if it fails again, keep both: one of them is evidence.',
   },
+  // --- certificates and credits ----------------------------------------------------------------
+  CREDITS_OFF: {
+    status: 409,
+    act: 'refuse',
+    title: 'This gateway makes no certificates',
+    todo: 'Give it a chain with a Credits contract: chain.credits, or the embedded chain.',
+  },
+  CREDIT_NOT_MINTED: {
+    status: 409,
+    act: 'retry',
+    title: 'The certificate has no credits on the chain',
+    todo: 'See its state and code (GET /certificates/{id}); one that is ready or sent is minted with the next batch.',
+  },
+  CREDIT_NOT_HELD: {
+    status: 409,
+    act: 'refuse',
+    title: "The credits are not in the gateway's account",
+    todo: 'Who holds them must claim them: only the holder of a credit can burn it.',
+  },
+  CREDIT_NOT_ENOUGH: {
+    status: 409,
+    act: 'refuse',
+    title: 'Less is left of the certificate',
+    todo: 'Claim at most what is left: wh less claimedWh.',
+  },
+  CREDIT_INVALID: {
+    status: 400,
+    act: 'refuse',
+    title: 'The certificate does not hold',
+    todo: 'Fetch its file again from the gateway; if it fails again, keep both: one of them is evidence.',
+  },
   BUNDLE_INVALID: {
     status: 400,
     act: 'refuse',

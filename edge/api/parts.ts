@@ -14,6 +14,7 @@ import type { Successions } from '../store/successions.ts';
 import type { IssuedToken, IssuedTokens } from '../store/tokens.ts';
 import type { Issued, Person, Role, Tokens } from '../tokens.ts';
 import type { AskedView, CityBundleView } from './check-views.ts';
+import type { CreditsParts } from './credits-parts.ts';
 import type {
   AnchorView,
   CallView,
@@ -56,6 +57,8 @@ export type ApiParts = {
   gaps: Gaps;
   late: LateEntries;
   checks: ChecksParts;
+  /** Undefined where this gateway follows no Credits contract. */
+  credits?: CreditsParts | undefined;
   /** What the city's registry says of a device; undefined where there is none. */
   registration: (device: Device) => RegistryView | undefined;
   tokens: Tokens;
