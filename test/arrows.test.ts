@@ -35,6 +35,8 @@ const LAYERS: [string, string[]][] = [
       ...['edge/wire/', 'edge/store/', 'edge/log/', `edge/${part}/`],
     ],
   ]),
+  // Rules alone: who joins them with the chain is above.
+  ['edge/credits/', ['edge/errors.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/credits/']],
   // How a log begins and ends: beside those who follow it, and handed what it needs of them.
   [
     'edge/epoch/',
