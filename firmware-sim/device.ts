@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { encodeEnvelope } from '../edge/wire/envelope.ts';
+import type { SenmlRecord } from '../edge/wire/senml.ts';
 import { makeFolder } from './durable.ts';
 import { type Identity, type Kind, type NewIdentity, openIdentity, raiseEpoch } from './identity.ts';
 import { Journal } from './journal.ts';
@@ -23,10 +24,21 @@ export class Device {
   readonly #shared: Shared;
   readonly #station: Station;
   readonly #sign: Sign;
+  readonly #waiting: (() => void)[] = [];
   #seq = 0;
 
-  /** Boot. @param folder the device's own; @param nowMs simulated */
-  constructor(folder: string, fresh: NewIdentity, shared: Shared, nowMs: number) {
+  /**
+   * Boot. What its world has measured before is in the buffer then.
+   * @param folder the device's own; @param nowMs simulated; @param world of it, from what the last boot has saved
+   * @throws where the disk does not take what was measured before
+   */
+  constructor(
+    folder: string,
+    fresh: NewIdentity,
+    shared: Shared,
+    nowMs: number,
+    world = (identity: Identity, saved: string): World => makeWorld(identity, fresh.runSeed, saved, nowMs),
+  ) {
     makeFolder(folder);
     this.name = fresh.name;
     this.#shared = shared;
@@ -35,8 +47,16 @@ export class Device {
     this.#journal = new Journal(join(folder, 'journal'), shared.bufferCap, shared.report);
     // The journal's epochs count as well, so that an epoch file put back from a backup does no harm here.
     this.epoch = raiseEpoch(folder, this.#journal.highestEpoch);
-    this.#world = makeWorld(this.identity, fresh.runSeed, this.#journal.state, nowMs);
-    this.#station = makeStation(shared, { did: this.did, sign: this.#sign, buffer: this.#journal });
+    this.#world = world(this.identity, this.#journal.state);
+    this.#station = makeStation(shared, {
+      did: this.did,
+      sign: this.#sign,
+      buffer: this.#journal,
+      onAcked: () => {
+        if (this.buffered === 0) for (const tell of this.#waiting.splice(0)) tell();
+      },
+    });
+    for (const { iat, records } of this.#world.due?.() ?? []) this.#put(iat, records);
   }
 
   get did(): string {
@@ -59,12 +79,21 @@ export class Device {
     return this.#journal.items.size;
   }
 
+  /** Resolves when all that it holds is acknowledged. */
+  async drained(): Promise<void> {
+    if (this.buffered > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
   get isUp(): boolean {
     return this.#station.connection.isUp;
   }
 
-  /** Measure once, at a simulated time. @returns false where the reading could not be kept, and so was not made */
-  sample(ms: number): boolean {
+  /**
+   * Measure once, at a simulated time.
+   * @param iat Unix seconds that it is stamped with; the real ones where the sun is not
+   * @returns false where the reading could not be kept, and so was not made
+   */
+  sample(ms: number, iat = Math.floor(Date.now() / 1000)): boolean {
     // The world goes on in any case: a register shows later what was not sampled now.
     const records = this.#world.sample(ms);
     const { tally } = this.#shared;
@@ -73,13 +102,9 @@ export class Device {
       tally.missed++;
       return false;
     }
-    const { did, sub } = this.identity;
-    const claims = { iss: did, sub, iat: Math.floor(Date.now() / 1000), epoch: this.epoch, seq: this.#seq };
-    // A counter is used up even where the write fails: the record may be on the disk all the same.
-    this.#seq++;
-    const bytes = encodeEnvelope(claims, records, this.#sign);
     try {
-      this.#journal.append(claims.epoch, claims.seq, bytes, this.#world.state());
+      for (const due of this.#world.due?.() ?? []) this.#put(due.iat, due.records);
+      this.#put(iat, records);
     } catch (error) {
       tally.missed++;
       this.#shared.report(`${this.name}: not kept: ${(error as Error).message}`);
@@ -87,6 +112,14 @@ export class Device {
     }
     this.#station.outbox.pump();
     return true;
+  }
+
+  /** Sign it, and into the journal. @throws where the disk does not take it */
+  #put(iat: number, records: readonly SenmlRecord[]): void {
+    const { did, sub } = this.identity;
+    // A counter is used up even where the write fails: the record may be on the disk all the same.
+    const claims = { iss: did, sub, iat, epoch: this.epoch, seq: this.#seq++ };
+    this.#journal.append(claims.epoch, claims.seq, encodeEnvelope(claims, records, this.#sign), this.#world.state());
   }
 
   goOnline(): void {
@@ -117,6 +150,8 @@ function makeWorld({ kind, seed }: Identity, weather: number, saved: string, now
       return new Plant({ weather, seed, saved, nowMs });
     case 'vehicle':
       return new Vehicle({ seed, saved, nowMs });
+    case 'storage':
+      throw new Error('a storage plant has no world of its own: worlds/credit-plant.ts');
   }
 }
 
@@ -126,8 +161,12 @@ export type Enrolment = {
   kind: Kind;
   custody: 'device';
   sub: string;
+  /** An account on the chain, `0x` and 40 hexadecimal digits, or a text for people. */
+  owner?: string;
   capacityW?: number;
   energySource?: string;
+  /** Where its billed register begins anew, in Wh. */
+  registerModulusWh?: number;
   label: string;
 };
 

@@ -1,5 +1,6 @@
 /** What a device asks of the gateway over HTTP: its origin, and to be enrolled, by a token or by a claim's code. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { EXPORT_REGISTER } from '../edge/wire/boundary.ts';
 import type { Enrolment } from './device.ts';
 
 const FIRST_WAIT_MS = 250;
@@ -53,6 +54,26 @@ export class GatewayApi {
     const { code, detail, todo } = problem(text);
     if (status === 409 && code === 'DEVICE_EXISTS') return;
     throw new Error(`enrolling ${device.label} failed: ${status} ${code}: ${detail}. ${todo}`.trim());
+  }
+
+  /**
+   * A meter was swapped for another one, which is enrolled for the same metering point; said before is fine.
+   * @param finalWh the last register of the old one, and the first of the new one
+   */
+  async replace(did: string, by: string, finalWh: number, initialWh: number): Promise<void> {
+    const path = `/devices/${encodeURIComponent(did)}`;
+    const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' };
+    const known = await this.#ask(path, { headers });
+    if (known.status === 200 && (JSON.parse(known.text) as { replacedBy: string | null }).replacedBy === by) return;
+    const register = (wh: number): object => ({ obis: EXPORT_REGISTER, wh });
+    const { status, text } = await this.#ask(`${path}/replace`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ by, finalRegister: register(finalWh), initialRegister: register(initialWh) }),
+    });
+    if (status === 200) return;
+    const { code, detail, todo } = problem(text);
+    throw new Error(`replacing ${did} failed: ${status} ${code}: ${detail}. ${todo}`.trim());
   }
 
   /** Shows a claim's code and a key; the same again asks how it stands. @throws Error where the gateway refuses it */

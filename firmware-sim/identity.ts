@@ -5,7 +5,7 @@ import { makeFolder, readIfThere, writeDurably } from './durable.ts';
 import { seedOf } from './random.ts';
 import { didOf, newSecretKey, type SecretKey } from './signer.ts';
 
-export type Kind = 'meter' | 'plant' | 'vehicle';
+export type Kind = 'meter' | 'plant' | 'vehicle' | 'storage';
 
 export type Identity = SecretKey & {
   did: string;

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { type ClaimCode, parseCode } from '../edge/wire/claim.ts';
 import { parseLocalTime } from './clock.ts';
+import { CREDIT_PLANTS, type CreditPlantName, LEAST_BUFFER } from './credit-plants.ts';
 import { HOSTILE, type HostileKind } from './hostile.ts';
 import { SCENARIOS } from './scenarios.ts';
 
@@ -38,6 +39,20 @@ const hostileList = (list: string): HostileKind[] =>
     const kind = HOSTILE.find((k) => k === name);
     if (!kind) throw new UsageError(`names ${JSON.stringify(name)}, which is none of ${HOSTILE.join(', ')}`);
     return kind;
+  });
+
+const creditPlants = (list: string): CreditPlantName[] =>
+  list.split(',').map((name) => {
+    const sort = CREDIT_PLANTS.find((p) => p === name);
+    if (!sort) throw new UsageError(`names ${JSON.stringify(name)}, which is none of ${CREDIT_PLANTS.join(', ')}`);
+    return sort;
+  });
+
+const owners = (list: string): string[] =>
+  list.split(',').map((account) => {
+    if (!/^(0x[0-9a-fA-F]{40})?$/.test(account))
+      throw new UsageError(`has ${JSON.stringify(account)}, which is no account: 0x and 40 hexadecimal digits`);
+    return account;
   });
 
 const localTime = (value: string): number => {
@@ -80,6 +95,13 @@ const WHO = {
   inverters: row('N', 'SunSpec inverters on serial lines, DIR/inverter-1 and on', count(100), 0),
   'tty-dir': optional('DIR', 'where the serial lines appear', text),
   'p256-every': row('N', 'every Nth of its kind, from the first on, gets a P-256 key; 0: none', count(20_000), 0),
+  'credit-plants': row('LIST', `plants with a day to certify: ${CREDIT_PLANTS.join(',')}`, creditPlants, []),
+  'credit-owners': row(
+    'LIST',
+    'accounts on the chain that own them, one for each, in their order; may be empty',
+    owners,
+    [],
+  ),
   hostile: row('LIST', `devices that do wrong: ${HOSTILE.join(',')}`, hostileList, []),
   'hostile-every': row('SECONDS', 'how often they do', number(0.01, DAY), 5),
 };
@@ -180,6 +202,8 @@ function check(o: Options, positionals: readonly string[]): void {
     );
   for (const name of ['window', 'buffer', 'pack'] as const)
     if (o[name] === 0) throw new UsageError(`--${name} is at least 1`);
+  if (o.buffer < LEAST_BUFFER && (o['credit-plants'].length > 0 || SCENARIOS[o.scenario]?.creditPlants))
+    throw new UsageError(`--buffer is at least ${LEAST_BUFFER} with credit plants: they begin with a full one`);
   if (o.every * o.speed > DAY) throw new UsageError('--every times --speed is at most one day (86400)');
   if (o.inverters > 0 && o['tty-dir'] === undefined) throw new UsageError('--inverters needs --tty-dir');
   if (o.origin === undefined && o.api === undefined)

@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { AckedFile } from './acked-file.ts';
 import { claim } from './claim.ts';
 import { SimClock } from './clock.ts';
+import type { Replace } from './credit-plants.ts';
 import { District, type Member } from './district.ts';
 import { makeFolder } from './durable.ts';
 import { GatewayApi } from './gateway-api.ts';
@@ -92,7 +93,10 @@ async function play(o: Options, output: Output, ackedFile: AckedFile | undefined
     },
     report: output.report,
   };
-  const district = new District(o, seed, clock, shared, { ...shared, tally: hostile, onAcked: () => {} });
+  let api: GatewayApi | undefined;
+  const replace: Replace | undefined =
+    o.api === undefined || o.token === undefined ? undefined : (...swap) => (api as GatewayApi).replace(...swap);
+  const district = new District(o, seed, clock, shared, { ...shared, tally: hostile, onAcked: () => {} }, replace);
 
   let phase: Progress['phase'] = 'starting';
   let begun = performance.now();
@@ -122,7 +126,7 @@ async function play(o: Options, output: Output, ackedFile: AckedFile | undefined
   try {
     try {
       if (o.api !== undefined) {
-        const api = new GatewayApi(o.api, o.token, stop, output.report);
+        api = new GatewayApi(o.api, o.token, stop, output.report);
         origin ??= await api.origin();
         if (o.claim !== undefined) await claim(api, o.claim, district.identities()[0] as Identity, stop, output.report);
         else if (o.enroll) await api.enrol(district.enrolments());

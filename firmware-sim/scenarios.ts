@@ -1,4 +1,5 @@
 /** What happens to honest devices while they measure, by name; hostile ones come beside them. */
+import { CREDIT_PLANTS, type CreditPlantName } from './credit-plants.ts';
 import type { HostileKind } from './hostile.ts';
 import { seedOf, sequence } from './random.ts';
 import type { Timers } from './timers.ts';
@@ -15,6 +16,7 @@ export type Post = {
 export type Scenario = {
   says: string;
   hostile?: HostileKind;
+  creditPlants?: readonly CreditPlantName[];
   play?: (post: Post, timers: Timers, awayMs: number, random: () => number) => void;
 };
 
@@ -57,6 +59,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   forged: { says: 'steady, and a device that signs with a wrong key or changes what was signed', hostile: 'forged' },
   equivocate: { says: 'steady, and a device that signs two readings under one counter', hostile: 'equivocate' },
+  credits: {
+    says: 'steady, and plants that come online after a day without a link: one of each sort (--credit-plants)',
+    creditPlants: CREDIT_PLANTS,
+  },
   flood: { says: 'steady, and a device that sends as fast as its socket takes it', hostile: 'flood' },
 };
 
