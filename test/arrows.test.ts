@@ -64,6 +64,13 @@ const LAYERS: [string, string[]][] = [
   ]),
   ['edge/verify-bundle.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/verify-gap.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
+  [
+    'edge/verify-certificate.ts',
+    [
+      ...['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/credits/', 'edge/verify.ts'],
+      ...['contract', 'rpc', 'commitment', 'credits-contract'].map((f) => `edge/chain/${f}.ts`),
+    ],
+  ],
   ['edge/run-info.ts', ['edge/keystore.ts']],
   ['edge/anchoring.ts', ['edge/config.ts', 'edge/api/parts.ts', 'edge/chain/', 'edge/epoch/', 'edge/log/']],
   ['edge/serial-lines.ts', ['edge/config.ts', 'edge/intake/', 'edge/store/']],
