@@ -77,6 +77,72 @@ export function inclusionPath(index: number, size: number, node: NodeReader): Ui
   return path.reverse();
 }
 
+/**
+ * One proof for several leaves: level by level from the leaves up, and on each from left to right, the siblings that are
+ * neither among the leaves nor computed from them. The last node of a level of odd width has no sibling, and goes up as it
+ * is. What the Credits contract takes (contracts/src/ICredits.sol).
+ * @param indexes at least one, rising
+ */
+export function multiPath(indexes: readonly number[], size: number, node: NodeReader): Uint8Array[] {
+  const path: Uint8Array[] = [];
+  const at = (level: number, index: number): Uint8Array => {
+    const width = 2 ** level;
+    return subtree(index * width, Math.min((index + 1) * width, size), node);
+  };
+  ascend(
+    indexes.map((index) => ({ index, hash: undefined })),
+    size,
+    (level, index) => {
+      path.push(at(level, index));
+      return undefined;
+    },
+    () => undefined,
+  );
+  return path;
+}
+
+/** The root that such a proof leads to; undefined where it has too few nodes or too many. */
+export function multiRoot(
+  leaves: readonly { index: number; hash: Uint8Array }[],
+  size: number,
+  path: readonly Uint8Array[],
+): Uint8Array | undefined {
+  if (!hashes([...leaves.map(({ hash }) => hash), ...path])) return undefined;
+  let used = 0;
+  const root = ascend(leaves, size, () => path[used++] ?? EMPTY_ROOT, nodeHash);
+  return used === path.length ? root : undefined;
+}
+
+/** The walk of both: `sibling` gives what isn't known, `join` puts two nodes together. @throws RangeError */
+function ascend<Hash>(
+  leaves: readonly { index: number; hash: Hash }[],
+  size: number,
+  sibling: (level: number, index: number) => Hash,
+  join: (left: Hash, right: Hash) => Hash,
+): Hash {
+  let row = leaves.map(({ index, hash }) => ({ index, hash }));
+  if (!row.every(({ index }, i) => Number.isSafeInteger(index) && index > (row[i - 1]?.index ?? -1) && index < size))
+    throw new RangeError(`indexes must rise, from 0 on and below ${size}`);
+  if (row.length === 0) throw new RangeError('no index was given');
+  let width = size;
+  for (let level = 0; width > 1; level++, width = Math.ceil(width / 2)) {
+    const above: typeof row = [];
+    for (let k = 0; k < row.length; k++) {
+      const { index, hash } = row[k] as (typeof row)[number];
+      const other = row[k + 1];
+      const up = half(index);
+      if (odd(index)) above.push({ index: up, hash: join(sibling(level, index - 1), hash) });
+      else if (index + 1 === width) above.push({ index: up, hash });
+      else if (other?.index === index + 1) {
+        above.push({ index: up, hash: join(hash, other.hash) });
+        k++;
+      } else above.push({ index: up, hash: join(hash, sibling(level, index + 1)) });
+    }
+    row = above;
+  }
+  return (row[0] as (typeof row)[number]).hash;
+}
+
 /** PROOF(m, D[n]), RFC 6962 section 2.1.2. Empty for m = n and for m = 0. */
 export function consistencyPath(m: number, n: number, node: NodeReader): Uint8Array[] {
   if (m < 0 || m > n) throw new RangeError(`size ${m} is not within size ${n}`);

@@ -45,9 +45,8 @@ export type CertificateRow = {
   state: RowState;
   code: string | null;
   detail: string | null;
+  /** When it was made, or its state changed. */
   madeMs: number;
-  /** The state that was told last (credit-news.ts). */
-  told: string | null;
 };
 
 /** `month`: the first second of its KST month, null where it lies in two. */
@@ -102,7 +101,7 @@ const BOUNDARY = `point, at, idx, device, iat, register_wh AS registerWh, shape,
   clock_synced AS clockSynced, offset_ms AS offsetMs`;
 const CERTIFICATE = `c.point, c.slot, c.version, c.id, c.point_id AS pointId, c.device, c.wh, c.start_idx AS startIdx,
   c.start_iat AS startIat, c.start_wh AS startWh, c.end_idx AS endIdx, c.end_iat AS endIat, c.end_wh AS endWh, c.shape,
-  c.flags, c.state, c.code, c.detail, c.made_ms AS madeMs, c.told`;
+  c.flags, c.state, c.code, c.detail, c.made_ms AS madeMs`;
 const RESIDUAL = `c.point, c.from_at AS fromAt, c.until_at AS untilAt, c.point_id AS pointId, c.device, c.wh, c.month,
   c.start_idx AS startIdx, c.start_wh AS startWh, c.end_idx AS endIdx, c.end_wh AS endWh, c.reason, c.state, c.code,
   c.detail, c.made_ms AS madeMs`;
@@ -308,12 +307,12 @@ export const dropBoundary = ({ point, at, idx }: Pick<BoundaryRow, 'point' | 'at
 
 export const saveCertificate = (c: CertificateRow): SqlStatement => ({
   sql: `INSERT OR REPLACE INTO certificates (point, slot, version, id, point_id, device, wh, start_idx, start_iat, start_wh,
-    end_idx, end_iat, end_wh, shape, flags, state, code, detail, made_ms, told)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    end_idx, end_iat, end_wh, shape, flags, state, code, detail, made_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   params: [
     ...[c.point, c.slot, c.version, c.id, bytesOf(c.pointId), c.device, c.wh],
     ...[c.startIdx, c.startIat, c.startWh, c.endIdx, c.endIat, c.endWh],
-    ...[c.shape, c.flags, c.state, c.code, c.detail, c.madeMs, c.told],
+    ...[c.shape, c.flags, c.state, c.code, c.detail, c.madeMs],
   ],
 });
 

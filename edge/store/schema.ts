@@ -305,7 +305,6 @@ CREATE INDEX boundaries_unsynced ON boundaries (boot) WHERE clock_synced = 0 AND
 
 -- What the rules made of them: one row per slot and version. id is the certificate's; point_id the commitment that the
 -- contract knows the metering point by; state ready or refused (what is minted is said by credit_events). flags is JSON.
--- told is the state that credit_news said last.
 CREATE TABLE certificates (
   point TEXT NOT NULL,
   slot INTEGER NOT NULL,
@@ -326,21 +325,11 @@ CREATE TABLE certificates (
   code TEXT,
   detail TEXT,
   made_ms INTEGER NOT NULL,
-  told TEXT,
   PRIMARY KEY (point, slot, version)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX certificates_slot ON certificates (slot, id);
 CREATE INDEX certificates_chain ON certificates (point_id, slot);
-
--- What became of certificates, for those who follow it; the oldest go.
-CREATE TABLE credit_news (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  at_ms INTEGER NOT NULL,
-  id TEXT NOT NULL,
-  state TEXT NOT NULL,
-  code TEXT,
-  detail TEXT
-) STRICT;
+CREATE INDEX certificates_made ON certificates (made_ms);
 
 -- Energy of gaps, known as a whole only: from one full hour to another, of one device. month is the first second of the
 -- KST month that it lies in, NULL where it lies in two.

@@ -6,6 +6,8 @@ import {
   EMPTY_ROOT,
   inclusionPath,
   leafHash,
+  multiPath,
+  multiRoot,
   type NodeReader,
   rootAt,
   verifyConsistency,
@@ -334,5 +336,64 @@ describe('beyond 32 bits', () => {
       }),
       { numRuns: 300, seed: 9 },
     );
+  });
+});
+
+describe('one proof for several leaves', () => {
+  const some = size.chain((n) =>
+    fc.tuple(
+      fc.uniqueArray(fc.nat(n - 1), { minLength: 1, maxLength: 30 }).map((list) => list.sort((a, b) => a - b)),
+      fc.constant(n),
+    ),
+  );
+  const leavesAt = (indexes: readonly number[]) => indexes.map((index) => ({ index, hash: node(0, index) }));
+
+  it('leads to the root, for any leaves of any tree, and one leaf has its own path', () => {
+    fc.assert(
+      fc.property(some, ([indexes, n]) => {
+        const path = multiPath(indexes, n, node);
+        expect(hex([multiRoot(leavesAt(indexes), n, path) as Uint8Array])).toEqual(hex([rootAt(n, node)]));
+        const [only] = indexes as [number];
+        if (indexes.length === 1) expect(hex(path)).toEqual(hex(inclusionPath(only, n, node)));
+        expect(path.length).toBeLessThanOrEqual(
+          indexes.reduce((sum, index) => sum + inclusionPath(index, n, node).length, 0),
+        );
+      }),
+    );
+  });
+
+  it('leads elsewhere with a flipped bit, a node too few or too many, or another index', () => {
+    fc.assert(
+      fc.property(some, fc.nat(), fc.nat(255), ([indexes, n], which, bit) => {
+        const path = multiPath(indexes, n, node);
+        const root = hex([rootAt(n, node)]);
+        const leaves = leavesAt(indexes);
+        const other = (result: Uint8Array | undefined) => expect(result && hex([result])).not.toEqual(root);
+        other(multiRoot(leaves, n, [...path, sha256(Buffer.from('more'))]));
+        if (path.length > 0) {
+          other(multiRoot(leaves, n, path.slice(1)));
+          other(
+            multiRoot(
+              leaves,
+              n,
+              path.map((h, i) => (i === which % path.length ? flipBit(h, bit) : h)),
+            ),
+          );
+        }
+        const k = which % leaves.length;
+        other(
+          multiRoot(
+            leaves.map((l, i) => (i === k ? { ...l, hash: flipBit(l.hash, bit) } : l)),
+            n,
+            path,
+          ),
+        );
+      }),
+    );
+  });
+
+  it('refuses indexes that do not rise or are not in the tree', () => {
+    for (const indexes of [[], [1, 1], [2, 1], [-1], [5], [0.5]])
+      expect(() => multiPath(indexes, 5, node), String(indexes)).toThrow(RangeError);
   });
 });
