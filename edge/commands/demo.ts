@@ -10,6 +10,7 @@ import { EXIT, EXIT_HELP } from './exit.ts';
 import { foundCity, Gate } from './gate.ts';
 import type { Command } from './index.ts';
 import { Narrator } from './narrator.ts';
+import type { Crediting } from './plants.ts';
 import { aborted, sleep } from './until.ts';
 
 /** A chain of our own mines at once and costs nothing, so the demo anchors often enough to be watched. */
@@ -19,6 +20,10 @@ const END_SECONDS = 3;
 const INVERTERS = 1;
 /** Every so many of each kind, from the first on, hold a P-256 key: one plant and one vehicle at the least. */
 const P256_EVERY = 3;
+/** What is certified is sent to the chain at most so often. */
+const MINT_SECONDS = 2;
+/** One of each sort that the simulator has. */
+const CREDIT_PLANTS = ['honest', 'swapped', 'rollover', 'liar', 'duplicate', 'profile', 'storage'];
 
 export const command: Command = {
   usage: `demo [options]          (npm start -- [options])
@@ -32,6 +37,12 @@ export const command: Command = {
   --vehicles N     (default: 6)       --no-hostile leaves out the devices that cheat
   --every SECONDS  how often a device sends (default: 1)
   --no-gate        no vehicles come to the gate, and no city is founded
+  --no-credits     no plants with a day to certify, no certificates, no trade
+
+The JSON object of --for says of certificates, over all that the data folder keeps:
+  certificates     hours that are minted on the chain and not withdrawn
+  mintedWh         Wh of these, and of residuals, as they were credited
+  refusedMints     hours that a rule or the contract refuses to mint, each counted once
 
 Everything listens on loopback only. Ctrl-C stops all. It runs under a supervisor, which starts it again should it crash.
 
@@ -52,6 +63,7 @@ ${EXIT_HELP}`,
         every: { ...text, default: '1' },
         'no-hostile': { type: 'boolean' },
         'no-gate': { type: 'boolean' },
+        'no-credits': { type: 'boolean' },
       },
     });
     const whole = (name: 'mqtt' | 'http' | 'seed' | 'meters' | 'plants' | 'vehicles', most: number): number => {
@@ -71,6 +83,8 @@ ${EXIT_HELP}`,
     const seed = whole('seed', 2 ** 31);
     const config = demoConfig(values.data, whole('mqtt', 65_535), whole('http', 65_535), seed);
     const gated = values['no-gate'] !== true;
+    const credited = values['no-credits'] !== true;
+    config.credits.enabled = credited;
     const counts = {
       meters: whole('meters', 10_000),
       plants: whole('plants', 10_000),
@@ -82,9 +96,9 @@ ${EXIT_HELP}`,
     District.removeOldLinks(values.data);
     if (gated) {
       config.checks = { ...config.checks, ...(await foundCity(values.data)) };
-      // City, vehicles and gateway are on this one machine: they share its clock.
-      config.clock.source = 'synced';
     }
+    // City, vehicles, plants and gateway are on this one machine: they share its clock.
+    if (gated || credited) config.clock.source = 'synced';
     let districtIsUp = false;
     const elapsed = (): number => (performance.now() - started) / 1000;
     const nearTheEnd = (): boolean =>
@@ -108,6 +122,8 @@ ${EXIT_HELP}`,
         inverters: INVERTERS,
         p256Every: P256_EVERY,
         every: seconds('every') ?? 1,
+        creditPlants: credited ? CREDIT_PLANTS : [],
+        creditOwners: [],
         hostile: values['no-hostile'] !== true,
         seconds: secondsLeft(),
         say: (line) => narrator.say(line),
@@ -157,6 +173,7 @@ export function demoConfig(data: string, mqttPort: number, httpPort: number, see
     http: { port: httpPort },
     chain: { mode: 'embedded', everySeconds: ANCHOR_SECONDS, pollSeconds: 1, confirmations: 1 },
     serial: { ports: inverters },
+    credits: { everySeconds: MINT_SECONDS },
   });
 }
 
@@ -178,10 +195,18 @@ async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<
   const quarantined = quarantine.held;
   const count = devices.count;
   const checks = countByDecision(gateway);
+  const credits = (gateway.parts as { crediting?: Crediting }).crediting?.summary() ?? {
+    certificates: 0,
+    mintedWh: 0,
+    refusedMints: 0,
+  };
   const final = await gateway.close();
   narrator.end();
   console.log(
-    JSON.stringify({ ...final, quarantined, devices: count, serialEntries, acked, ackedButMissing: missing, checks }),
+    JSON.stringify({
+      ...{ ...final, quarantined, devices: count, serialEntries, acked, ackedButMissing: missing, checks },
+      ...credits,
+    }),
   );
   return missing === 0 ? EXIT.done : EXIT.lost;
 }

@@ -56,8 +56,11 @@ type State = Omit<Plan, 'sort' | 'seed'> & {
   hours: number[];
 };
 
-/** 20 to 100 kW. */
-export const creditCapacityW = (seed: number): number => 20_000 + 1000 * Math.floor(81 * noiseAt(seed, 0));
+/** 20 to 100 kW of modules; a battery of 3 to 6 kW. */
+export const creditCapacityW = ({ sort, seed }: Pick<Plan, 'sort' | 'seed'>): number =>
+  sort === 'storage'
+    ? 3000 + 1000 * Math.floor(4 * noiseAt(seed, 0))
+    : 20_000 + 1000 * Math.floor(81 * noiseAt(seed, 0));
 
 /** A battery gives evenly for three hours of the evening. */
 function storagePowerW(capacityW: number): (ms: number) => number {
@@ -67,8 +70,10 @@ function storagePowerW(capacityW: number): (ms: number) => number {
   };
 }
 
-const powerOf = ({ sort, seed, weather }: Plan): ((ms: number) => number) =>
-  sort === 'storage' ? storagePowerW(creditCapacityW(seed)) : plantPowerW(weather, seed, creditCapacityW(seed));
+function powerOf(plan: Plan): (ms: number) => number {
+  const capacityW = creditCapacityW(plan);
+  return plan.sort === 'storage' ? storagePowerW(capacityW) : plantPowerW(plan.weather, plan.seed, capacityW);
+}
 
 /** The last full hour, and the 24 before it. */
 function fullHours({ start }: Plan): number[] {
@@ -88,7 +93,7 @@ function energyByHour(plan: Plan): number[] {
 
 /** What it is registered with, in W. */
 export function registeredW(plan: Plan): number {
-  if (plan.sort !== 'liar') return creditCapacityW(plan.seed);
+  if (plan.sort !== 'liar') return creditCapacityW(plan);
   const energy = energyByHour(plan);
   const best = Math.max(...energy.slice(1).map((wh, i) => wh - (energy[i] as number)));
   return Math.max(1, Math.floor(best * HONESTY));

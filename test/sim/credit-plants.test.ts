@@ -74,7 +74,7 @@ describe.each(STARTS)('a first day that ends at %i', (start) => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const day = firstDay('honest', seed);
       const energy = steps(day.map(wh));
-      const capacity = creditCapacityW(seed);
+      const capacity = creditCapacityW({ sort: 'honest', seed });
       expect(registeredW(plantOf('honest', start, seed).plan)).toBe(capacity);
       expect(Math.max(...energy)).toBeLessThanOrEqual(capacity * 1.05);
       expect(energy.filter((e) => e > 0).length).toBeGreaterThanOrEqual(8);
@@ -112,7 +112,9 @@ describe.each(STARTS)('a first day that ends at %i', (start) => {
     const falls = energy.filter((e) => e < 0);
     expect(falls.length).toBe(1);
     expect((falls[0] as number) + ROLLOVER_WH).toBeGreaterThan(0);
-    expect((falls[0] as number) + ROLLOVER_WH).toBeLessThanOrEqual(creditCapacityW(77) * 1.05);
+    expect((falls[0] as number) + ROLLOVER_WH).toBeLessThanOrEqual(
+      creditCapacityW({ sort: 'rollover', seed: 77 }) * 1.05,
+    );
   });
 
   it('of a liar has hours above what is registered, and hours below it that give', () => {

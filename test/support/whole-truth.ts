@@ -16,6 +16,7 @@ import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { decodeEnvelope, type Envelope } from '../../edge/wire/envelope.ts';
 import { verifyP256 } from '../../edge/wire/p256.ts';
 import { checkChecks, checkOf } from './check-truth.ts';
+import { type CreditTruth, checkCredits } from './credit-truth.ts';
 import { SealedTruth, saltedHash } from './sealed-truth.ts';
 
 const sha256 = (...parts: Uint8Array[]): Buffer => {
@@ -84,6 +85,8 @@ export type WholeTruth = {
   quarantined: Map<string, number>;
   /** Entries of devices that were over when they came. */
   late: number;
+  /** Of certificates of energy, and of what the chain says of them. */
+  credits: CreditTruth;
   /** Whether this envelope became an entry, whatever is left of it. */
   holds: (envelope: Uint8Array) => boolean;
 };
@@ -275,13 +278,14 @@ export function wholeTruth(dataFolder: string, options: { verifyOneIn?: number }
       quarantined.set(code, n);
     const late = checkLate(db, sealedTruth);
     checkSuccessions(db, meta.get('did') as string);
+    const credits = checkCredits(db, meta.has('previous'));
     const holds = (envelope: Uint8Array): boolean => {
       if (byHash.has(sha256(envelope).toString('hex')) || pruned.has(leafOf(envelope).toString('hex'))) return true;
       const { iss, epoch, seq } = decodeEnvelope(envelope);
       const left = prunedContents.get(`${iss}/${epoch}/${seq}`);
       return left !== undefined && saltedHash(left.salt, envelope).equals(left.digest);
     };
-    return { entries: next, byHash, sealed, forgotten, pruned, gaps, audits, quarantined, late, holds };
+    return { entries: next, byHash, sealed, forgotten, pruned, gaps, audits, quarantined, late, credits, holds };
   } finally {
     db.close();
   }
