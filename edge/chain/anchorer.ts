@@ -21,7 +21,7 @@ import { signHead } from './heads.ts';
 import { chainError, rpcClient, withoutSecrets } from './rpc.ts';
 import { Sender } from './sender.ts';
 import { sendOnce } from './setup.ts';
-import { Transactions } from './transactions.ts';
+import { Transactions, type TxRow } from './transactions.ts';
 
 const REQUEST_MS = 10_000;
 /** How often the last anchor is looked for at the end. */
@@ -63,7 +63,7 @@ export class Anchorer {
   readonly #account: PrivateKeyAccount;
   readonly transactions: Transactions;
   readonly #contract: AnchorsContract;
-  readonly #sender: Sender;
+  readonly #sender: Sender<TxRow>;
   /** Cuts off requests that hang, at the end. */
   readonly #cut = new AbortController();
   #timer: NodeJS.Timeout | undefined;
@@ -93,12 +93,18 @@ export class Anchorer {
     );
     this.#sender = new Sender({
       chainId: options.chainId,
-      contract: this.#contract,
+      client: this.#contract.client,
       account: this.#account,
-      transactions: this.transactions,
+      rows: {
+        open: () => this.transactions.open(options.chainId, this.#contract.address),
+        update: (id, change) => this.transactions.update(id, change),
+        what: ({ size }) => `the anchor of ${size} entries`,
+      },
       confirmations: options.confirmations,
       stuckMs: options.stuckSeconds * 1000,
       maxFee: BigInt(Math.round(options.maxFeeGwei * 1e9)),
+      afterLoss: 'the newest checkpoint is sent anew',
+      name: 'anchor',
       report: options.report,
     });
   }
@@ -165,7 +171,7 @@ export class Anchorer {
     try {
       await this.#connect();
       await this.#look();
-      this.#pending = await this.#sender.settle(Date.now(), this.#head.size);
+      this.#pending = await this.#settle();
       // With nothing on its way, so that no nonce is used twice.
       if (this.#pending === 0) {
         await this.#permit();
@@ -273,11 +279,27 @@ export class Anchorer {
     const gas = await this.#contract.estimateAnchor(this.#account.address, origin, size, root, proof);
     const { chainId } = this.#o;
     const signature = await signHead(this.#account, { origin, chainId, contract: this.#contract.address, size, root });
-    await this.#sender.send({ size, root, signature }, anchorData(origin, size, root, proof), gas, Date.now());
+    const contract = this.#contract.address;
+    await this.#sender.send(
+      { to: contract, data: anchorData(origin, size, root, proof), gas },
+      (signed) => this.transactions.insert({ ...signed, contract, size, root, signature }),
+      Date.now(),
+    );
     this.#anchoredMs = performance.now();
     // A chain that mines at once has it already.
-    this.#pending = await this.#sender.settle(Date.now(), this.#head.size);
+    this.#pending = await this.#settle();
     if (this.#pending === 0) this.#head = await this.#contract.head(origin);
+  }
+
+  /** Beyond the chain's head all was taken back, final or not. */
+  async #settle(): Promise<number> {
+    const { size } = this.#head;
+    const gone = await this.transactions.reopen(this.#o.chainId, this.#contract.address, size);
+    if (gone > 0)
+      this.#o.report(
+        `chain: it holds ${size} entries, and ${gone} anchors of more that were final are gone; sent again`,
+      );
+    return this.#sender.settle(Date.now());
   }
 
   #tell(): void {

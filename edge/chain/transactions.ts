@@ -1,38 +1,18 @@
-/**
- * Transactions as rows: written before they are sent, so that a restart at any point knows what may be on its way.
- *
- *   signed -> sent -> mined -> confirmed
- *     ^________________/______/   (the chain took it back)
- *   signed, sent -> failed        (mined but reverted)
- *   signed, sent -> lost          (another transaction took its nonce, or one before it is gone)
- */
+/** Anchors as rows: written before they are sent, so that a restart at any point knows what may be on its way. */
 import type { Hex } from 'viem';
 import type { SqlStatement, SqlValue, Store } from '../store/store.ts';
+import type { SentChange, SentRow, Signed } from './sender.ts';
 
-export type TxStatus = 'signed' | 'sent' | 'mined' | 'confirmed' | 'failed' | 'lost';
-
-export type TxRow = {
-  id: number;
+export type TxRow = SentRow & {
   chainId: number;
-  contract: Hex;
-  nonce: number;
   size: number;
   root: Uint8Array;
   /** Of the log before this one; null where it is this one. */
   origin: string | null;
-  raw: Hex;
   /** The head signed for the contract (EIP-712); null in rows that are older than that. */
   signature: Hex | null;
-  /** All hashes this nonce had, oldest first. */
-  hashes: Hex[];
-  /** maxFeePerGas in wei. */
-  fee: bigint;
-  status: TxStatus;
-  block: number | null;
   gasUsed: number | null;
   madeMs: number;
-  sentMs: number | null;
-  minedMs: number | null;
 };
 
 type Raw = Omit<TxRow, 'hashes' | 'fee'> & { hashes: string; fee: string };
@@ -125,7 +105,7 @@ export class Transactions {
     )[0];
   }
 
-  insert(row: Omit<TxRow, 'id' | 'origin' | 'status' | 'block' | 'gasUsed' | 'sentMs' | 'minedMs'>): Promise<void> {
+  insert(row: Signed & Pick<TxRow, 'contract' | 'size' | 'root' | 'signature'>): Promise<void> {
     return this.#write({
       sql: `INSERT INTO transactions (chain_id, contract, nonce, size, root, raw, signature, hashes, fee, status, made_ms)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'signed', ?)`,
@@ -144,17 +124,26 @@ export class Transactions {
     });
   }
 
-  update(id: number, change: Partial<Pick<TxRow, keyof typeof SETTABLE>>): Promise<void> {
-    const names = Object.keys(change) as (keyof typeof SETTABLE)[];
-    const value = (v: unknown): SqlValue =>
-      Array.isArray(v) ? JSON.stringify(v) : typeof v === 'bigint' ? String(v) : (v as SqlValue);
-    return this.#write({
-      sql: `UPDATE transactions SET ${names.map((n) => `${SETTABLE[n]} = ?`).join(', ')} WHERE id = ?`,
-      params: [...names.map((n) => value(change[n])), id],
-    });
+  update(id: number, change: SentChange): Promise<void> {
+    return this.#write(updateSent('transactions', id, change));
   }
 
   #write(statement: SqlStatement): Promise<void> {
     return this.#store.write({ name: 'transaction', statements: [statement] });
   }
+}
+
+/** @param table one that has the columns of SETTABLE */
+export function updateSent(
+  table: 'transactions' | 'credit_transactions',
+  id: number,
+  change: SentChange,
+): SqlStatement {
+  const names = Object.keys(change) as (keyof typeof SETTABLE)[];
+  const value = (v: unknown): SqlValue =>
+    Array.isArray(v) ? JSON.stringify(v) : typeof v === 'bigint' ? String(v) : (v as SqlValue);
+  return {
+    sql: `UPDATE ${table} SET ${names.map((n) => `${SETTABLE[n]} = ?`).join(', ')} WHERE id = ?`,
+    params: [...names.map((n) => value(change[n])), id],
+  };
 }
