@@ -480,6 +480,12 @@ const table = {
     title: 'The registry on the chain has more events than the cap allows',
     todo: 'Devices are judged by the table as it stands. Look who registers so much, or raise chain.maxRegistryEvents.',
   },
+  CREDITS_FULL: {
+    status: 507,
+    act: 'retry',
+    title: 'The credits and trades on the chain have more events than the cap allows',
+    todo: 'What became of certificates is told by the table as it stands. Raise chain.maxCreditEvents, or set chain.creditsFromBlock to a later block where nothing of ours is before it.',
+  },
   REGISTRY_FILE_INVALID: {
     status: 500,
     act: 'fatal',

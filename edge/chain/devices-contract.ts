@@ -7,15 +7,14 @@ import {
   encodeFunctionData,
   type Hex,
   hexToString,
-  numberToHex,
   type PublicClient,
   padHex,
   stringToHex,
   zeroAddress,
 } from 'viem';
-import { EdgeError } from '../errors.ts';
 import type { DeviceStatus } from '../store/devices.ts';
-import type { Block, RegistryEvent } from '../store/registrations.ts';
+import type { RegistryEvent } from '../store/registrations.ts';
+import { type Log, logsIn, unusable } from './blocks.ts';
 
 const artifact = JSON.parse(
   readFileSync(new URL('../../contracts/artifacts/Devices.json', import.meta.url), 'utf8'),
@@ -73,43 +72,6 @@ export const revokeData = (device: string): Hex => call('revoke', device);
 export const replaceData = (device: string, by: string): Hex => call('replace', device, by);
 export const multicallData = (calls: readonly Hex[]): Hex => call('multicall', calls);
 
-type RawLog = {
-  address: Hex;
-  blockNumber: Hex;
-  blockHash: Hex;
-  logIndex: Hex;
-  topics: [Hex, ...Hex[]];
-  data: Hex;
-  removed?: boolean;
-};
-
-const unusable = (what: string): EdgeError => new EdgeError('CHAIN_AWAY', `its answer is not usable: ${what}`);
-
-function uint(hex: unknown, what: string): number {
-  const n = typeof hex === 'string' && /^0x[0-9a-f]{1,13}$/i.test(hex) ? Number(hex) : Number.NaN;
-  if (!Number.isSafeInteger(n)) throw unusable(what);
-  return n;
-}
-
-/** The block of that number, or the newest; undefined where the chain has none. @throws what viem throws */
-export async function blockAt(client: PublicClient, number: number | 'latest'): Promise<Block | undefined> {
-  const tag = number === 'latest' ? number : numberToHex(number);
-  const found = (await client.request({ method: 'eth_getBlockByNumber', params: [tag, false] })) as {
-    number: unknown;
-    hash: unknown;
-    timestamp: unknown;
-  } | null;
-  if (!found) return undefined;
-  if (typeof found.hash !== 'string' || !/^0x[0-9a-f]{64}$/i.test(found.hash)) throw unusable('a block without a hash');
-  const block = {
-    number: uint(found.number, "a block's number"),
-    hash: found.hash.toLowerCase(),
-    time: uint(found.timestamp, "a block's time"),
-  };
-  if (number !== 'latest' && block.number !== number) throw unusable(`block ${block.number} for block ${number}`);
-  return block;
-}
-
 /**
  * The contract's events in the blocks `from` to `to`, in their order. Those of roles are left out.
  * @throws what viem throws; EdgeError CHAIN_AWAY where the answer is none
@@ -120,24 +82,10 @@ export async function devicesEvents(
   from: number,
   to: number,
 ): Promise<RegistryEvent[]> {
-  const logs = (await client.request({
-    method: 'eth_getLogs',
-    params: [{ address: contract as Hex, fromBlock: numberToHex(from), toBlock: numberToHex(to) }],
-  })) as RawLog[];
-  if (!Array.isArray(logs)) throw unusable('no list of events');
-  const events: RegistryEvent[] = [];
-  let [lastBlock, lastIndex] = [-1, -1];
-  for (const log of logs) {
-    const block = uint(log?.blockNumber, "an event's block");
-    const logIndex = uint(log.logIndex, "an event's index");
-    if (String(log.address).toLowerCase() !== contract.toLowerCase() || log.removed) throw unusable('a foreign event');
-    if (block < from || block > to || block < lastBlock || (block === lastBlock && logIndex <= lastIndex))
-      throw unusable(`event ${block}/${logIndex} out of order`);
-    [lastBlock, lastIndex] = [block, logIndex];
-    const event = decode(log);
-    if (event) events.push({ ...event, block, logIndex });
-  }
-  return events;
+  return (await logsIn(client, [contract], from, to)).flatMap(({ block, logIndex, topics, data }) => {
+    const event = decode({ topics, data });
+    return event ? [{ ...event, block, logIndex }] : [];
+  });
 }
 
 type Said = {
@@ -157,7 +105,7 @@ type Said = {
 type WithoutPlace<T> = T extends unknown ? Omit<T, 'block' | 'logIndex'> : never;
 
 /** Undefined for an event that says nothing of devices. */
-function decode({ topics, data }: RawLog): WithoutPlace<RegistryEvent> | undefined {
+function decode({ topics, data }: Pick<Log, 'topics' | 'data'>): WithoutPlace<RegistryEvent> | undefined {
   let eventName: string;
   let a: Said;
   try {

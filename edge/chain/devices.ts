@@ -1,26 +1,13 @@
 /**
- * The follower of the city's registry: reads the events of the Devices contract from its saved cursor into the table
- * (store/registrations.ts), rows and cursor in one transaction. Intake decides from the table and never waits for this:
- * while the chain is away the table stays as it is, and its age is said.
- *
- * A reorg is noticed by the hash of the newest block that was looked at. Then what came after the newest block that is
- * still on the chain is taken back, and what is there now is put in its place, in one transaction: at no moment is a
- * revocation missing that both branches have. Where none of the remembered blocks is left (a reorg deeper than they
- * reach, another chain, another contract), the whole is read anew, and the old table holds until that is done.
+ * The follower of the city's registry: reads the events of the Devices contract into the table
+ * (store/registrations.ts). Intake decides from the table and never waits for this.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Hex, PublicClient } from 'viem';
+import type { Hex } from 'viem';
 import { EdgeError } from '../errors.ts';
-import type { Block, Registrations, RegistryEvent } from '../store/registrations.ts';
-import { blockAt, devicesEvents } from './devices-contract.ts';
+import type { Registrations, RegistryEvent } from '../store/registrations.ts';
+import { devicesEvents } from './devices-contract.ts';
+import { EventFollower, type FollowerState } from './follower.ts';
 import type { Registrar } from './registrar.ts';
-import { chainError, rpcClient, withoutSecrets } from './rpc.ts';
-
-const REQUEST_MS = 10_000;
-/** Blocks asked for at once; fewer where the node refuses so many. */
-const MAX_RANGE = 2_000;
-/** The cursor moves in memory; on disk it follows so often where nothing else was written. */
-const SAVE_MS = 60_000;
 
 export type DevicesOptions = {
   rpc: string;
@@ -39,261 +26,27 @@ export type DevicesOptions = {
   report: (line: string) => void;
 };
 
-export type DevicesState = {
-  contract: string;
-  chainId: number;
-  reachable: boolean;
-  /** All events up to here are in the table; null before the first look. */
-  block: number | null;
-  events: number;
-  devices: number;
-  /** Times that blocks were taken back, since start. */
-  rewinds: number;
-  problem: string | undefined;
-};
+export type DevicesState = FollowerState<{ events: number; devices: number }>;
 
 /** With the age of the table, which goes on while there is no follower; null where the chain has never been seen. */
 export type RegistryState = DevicesState & { ageSeconds: number | null };
 
-export class DevicesFollower {
-  readonly #table: Registrations;
-  readonly #o: DevicesOptions;
-  readonly #client: PublicClient;
-  readonly #cut = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | undefined;
-  #again = false;
-  #starting = false;
-  #connected = false;
-  #reachable = false;
-  #problem: EdgeError | undefined;
-  #range = MAX_RANGE;
-  /** How far the events are in the table; at or after the newest block that is on disk. */
-  #cursor: Block | undefined;
-  #savedMs = Number.NEGATIVE_INFINITY;
-  #syncedMs = 0;
-  #counts: { events: number; devices: number };
-  #rewinds = 0;
-  /** So many events were there when something was enrolled last; -1 where all of it was seen. */
-  #pushedAt = -1;
-
+export class DevicesFollower extends EventFollower<RegistryEvent, { events: number; devices: number }> {
   constructor(table: Registrations, options: DevicesOptions) {
-    this.#table = table;
-    this.#o = options;
-    this.#client = rpcClient(options.rpc, REQUEST_MS, this.#cut.signal);
-    this.#counts = table.counts();
-    if (this.#isOurs) [this.#cursor] = table.blocks();
-  }
-
-  get state(): DevicesState {
-    return {
-      contract: this.#o.contract,
-      chainId: this.#o.chainId,
-      reachable: this.#reachable,
-      block: this.#cursor?.number ?? null,
-      ...this.#counts,
-      rewinds: this.#rewinds,
-      problem: this.#problem?.line,
-    };
-  }
-
-  /** When the table was in step with the chain last, in this run: Unix ms; 0 for never. */
-  get syncedMs(): number {
-    return this.#syncedMs;
-  }
-
-  /** The rows are of this contract on this chain. */
-  get #isOurs(): boolean {
-    const meta = this.#table.meta;
-    return meta?.contract === this.#o.contract && meta.chainId === this.#o.chainId;
-  }
-
-  /**
-   * One look, then on and on. A chain that is away is no reason not to start; one that is found within `withinMs` not
-   * to be the one in the config is.
-   * @throws EdgeError CHAIN_WRONG
-   */
-  async start(withinMs: number): Promise<void> {
-    this.#timer = setInterval(() => this.wake(), this.#o.pollSeconds * 1000);
-    this.#starting = true;
-    this.wake();
-    await Promise.race([this.#running, delay(withinMs, undefined, { ref: false })]);
-    this.#starting = false;
-    if (this.#problem?.code === 'CHAIN_WRONG') throw this.#problem;
-  }
-
-  /** Time to look, or something to enrol. */
-  wake(): void {
-    if (this.#cut.signal.aborted || !this.#timer) return;
-    if (this.#running) {
-      this.#again = true;
-      return;
-    }
-    this.#again = false;
-    this.#running = this.#cycle().finally(() => {
-      this.#running = undefined;
-      if (this.#again) this.wake();
+    const { registrar, contract, chainId } = options;
+    super(table, {
+      ...options,
+      name: 'registry',
+      full: 'REGISTRY_FULL',
+      connect: async (client) => {
+        const isDeployed = async () => (await client.getCode({ address: contract })) !== undefined;
+        if (await isDeployed()) return;
+        await registrar?.deploy(client);
+        if (!registrar || !(await isDeployed()))
+          throw new EdgeError('CHAIN_WRONG', `there is no Devices contract at ${contract} on chain ${chainId}`);
+      },
+      read: (client, from, to) => devicesEvents(client, contract, from, to),
+      push: async (client) => registrar !== undefined && (await registrar.push(client)),
     });
-  }
-
-  /** Nothing of it touches the store or the chain any more after this. */
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    this.#cut.abort();
-    await this.#running;
-    if (this.#syncedMs > 0 && this.#cursor) await this.#save(this.#cursor).catch(() => undefined); // it only ages
-  }
-
-  async #cycle(): Promise<void> {
-    try {
-      this.#o.onLook();
-      do {
-        await this.#connect();
-        await this.#follow();
-      } while (!this.#connected);
-      while (await this.#push()) await this.#follow();
-      this.#say(undefined);
-    } catch (error) {
-      if (this.#cut.signal.aborted) return;
-      const problem = chainError(error, this.#client);
-      this.#connected = false;
-      this.#pushedAt = -1;
-      this.#reachable = problem.code !== 'CHAIN_AWAY';
-      this.#say(problem);
-    }
-  }
-
-  /** @returns whether there was anything to enrol, which is in the next block */
-  async #push(): Promise<boolean> {
-    const { events } = this.#counts;
-    if (events === this.#pushedAt)
-      throw new EdgeError('CHAIN_REFUSED', 'the registry did not take what was enrolled on it');
-    const { registrar } = this.#o;
-    const sent = registrar !== undefined && !this.#cut.signal.aborted && (await registrar.push(this.#client));
-    this.#pushedAt = sent ? events : -1;
-    return sent;
-  }
-
-  /** Says a problem once, not at each look; one that ends the start is said by the start. */
-  #say(problem: EdgeError | undefined): void {
-    const same = (line: string | undefined) => line?.replace(/\d+/g, '#');
-    const said = this.#problem?.line;
-    this.#problem = problem;
-    if (same(problem?.line) === same(said) || (this.#starting && problem?.code === 'CHAIN_WRONG')) return;
-    this.#o.report(`registry: ${problem?.line ?? `all is well again at ${withoutSecrets(this.#o.rpc)}`}`);
-  }
-
-  async #connect(): Promise<void> {
-    if (this.#connected) return;
-    const { rpc, chainId, contract, registrar } = this.#o;
-    const found = await this.#client.getChainId();
-    if (found !== chainId)
-      throw new EdgeError('CHAIN_WRONG', `${withoutSecrets(rpc)} is chain ${found}, the config says ${chainId}`);
-    const isDeployed = async () => (await this.#client.getCode({ address: contract })) !== undefined;
-    if (!(await isDeployed())) {
-      await registrar?.deploy(this.#client);
-      if (!registrar || !(await isDeployed()))
-        throw new EdgeError('CHAIN_WRONG', `there is no Devices contract at ${contract} on chain ${chainId}`);
-    }
-    this.#connected = true;
-    this.#reachable = true;
-  }
-
-  async #follow(): Promise<void> {
-    const head = await blockAt(this.#client, 'latest');
-    if (!head) throw new EdgeError('CHAIN_AWAY', 'it has no newest block');
-    if (!this.#cursor && this.#counts.events === 0) await this.#advance(this.#before(head), head);
-    else {
-      const ancestor = await this.#ancestor();
-      if (ancestor && ancestor === this.#cursor) await this.#advance(ancestor, head);
-      else await this.#rewind(ancestor, head);
-    }
-    this.#syncedMs = Date.now();
-    if (this.#cursor && performance.now() - this.#savedMs > SAVE_MS) await this.#save(this.#cursor);
-  }
-
-  /** The newest block that was looked at and is still on the chain. */
-  async #ancestor(): Promise<Block | undefined> {
-    const cursor = this.#cursor;
-    if (!cursor || !this.#isOurs) return undefined;
-    const stands = async ({ number, hash }: Block) => (await blockAt(this.#client, number))?.hash === hash;
-    if (await stands(cursor)) return cursor;
-    for (const block of this.#table.blocks()) if (block.number < cursor.number && (await stands(block))) return block;
-    return undefined;
-  }
-
-  /** Where reading begins that has no cursor yet. */
-  #before(head: Block): Block {
-    return { number: Math.min(this.#o.fromBlock, head.number) - 1, hash: '', time: 0 };
-  }
-
-  /** Page by page, each on disk before the next is asked for. */
-  async #advance(cursor: Block, head: Block): Promise<void> {
-    let at = cursor;
-    while (at.number < head.number) {
-      const { events, block } = await this.#page(at.number + 1, head.number);
-      this.#demandRoom(this.#counts.events + events.length);
-      if (events.length > 0 || !this.#isOurs) await this.#write(at, events, block);
-      this.#cursor = at = block;
-    }
-  }
-
-  /** What is after the ancestor is exchanged whole. */
-  async #rewind(ancestor: Block | undefined, head: Block): Promise<void> {
-    const events: RegistryEvent[] = [];
-    let at = ancestor ?? this.#before(head);
-    while (at.number < head.number) {
-      const page = await this.#page(at.number + 1, head.number);
-      events.push(...page.events);
-      this.#demandRoom(events.length);
-      at = page.block;
-    }
-    await this.#write(ancestor, events, at);
-    this.#cursor = at;
-    this.#rewinds++;
-    this.#connected = false; // it may be a chain that has no such contract
-    this.#o.report(
-      ancestor
-        ? `registry: the chain took blocks back; what came after block ${ancestor.number} was read anew`
-        : 'registry: none of the blocks that are remembered is on the chain; the whole was read anew',
-    );
-  }
-
-  /** Events up to a block that stood before and after they were read. */
-  async #page(from: number, head: number): Promise<{ events: RegistryEvent[]; block: Block }> {
-    const to = Math.min(head, from + this.#range - 1);
-    const block = await blockAt(this.#client, to);
-    let events: RegistryEvent[];
-    try {
-      events = await devicesEvents(this.#client, this.#o.contract, from, to);
-    } catch (error) {
-      // Nodes have limits of their own; the next look asks for less.
-      this.#range = Math.max(1, Math.floor(Math.min(this.#range, to - from + 1) / 2));
-      throw error;
-    }
-    this.#range = Math.min(MAX_RANGE, this.#range + Math.ceil(this.#range / 8));
-    if (!block || (await blockAt(this.#client, to))?.hash !== block.hash)
-      throw new EdgeError('CHAIN_AWAY', `block ${to} was taken back while it was read`);
-    return { events, block };
-  }
-
-  #demandRoom(events: number): void {
-    if (events <= this.#o.maxEvents) return;
-    this.#o.onTooMany();
-    throw new EdgeError('REGISTRY_FULL', `${this.#o.contract} has more than ${this.#o.maxEvents} events`);
-  }
-
-  async #write(ancestor: Block | undefined, events: readonly RegistryEvent[], block: Block): Promise<void> {
-    const { chainId, contract } = this.#o;
-    // Rows of another contract have nothing to go on from.
-    const after = this.#isOurs ? ancestor : undefined;
-    await this.#table.follow({ chainId, contract }, after, events, block, Date.now());
-    this.#savedMs = performance.now();
-    this.#counts = this.#table.counts();
-  }
-
-  #save(cursor: Block): Promise<void> {
-    return this.#write(cursor, [], cursor);
   }
 }

@@ -1,10 +1,7 @@
-/**
- * The city's registry as it was followed from the chain: the events of the Devices contract, as rows, and the newest
- * blocks that were looked at, by which a reorg is noticed. What is so now of a device is worked out from its events, so
- * that taking back a block is nothing but deleting rows.
- */
+/** The city's registry as it was followed from the chain (followed.ts): the events of the Devices contract, as rows. */
 import { type DeviceStatus, FINAL_STATUSES } from './devices.ts';
-import { type SqlStatement, type Store, setMeta } from './store.ts';
+import { type Block, bytesOf, type FollowedPlace, FollowedRows } from './followed.ts';
+import type { SqlStatement, Store } from './store.ts';
 
 /** Seconds since 1970; commitments, accounts and hashes in hex (0x...). `validUntil` is null where it is for ever. */
 type Period = { validFrom: number; validUntil: number | null };
@@ -42,16 +39,6 @@ export type Registration = Period & {
   elsewhere?: true;
 };
 
-export type Block = { number: number; hash: string; time: number };
-
-/** Blocks that are remembered: a reorg that reaches below the oldest is met by reading the registry anew. */
-export const MAX_BLOCKS = 128;
-
-/** Where the table says which contract it is of, and when the chain was in step with it last. */
-const META = 'registry';
-type Place = { chainId: number; contract: string };
-type Meta = Place & { syncedMs: number };
-
 /** In the order of the chain. Undefined where the first of them isn't the registration. */
 export function foldEvents(events: readonly RegistryEvent[]): Registration | undefined {
   let now: Registration | undefined;
@@ -71,8 +58,6 @@ export function foldEvents(events: readonly RegistryEvent[]): Registration | und
 }
 
 type Row = { block: number; logIndex: number; device: Uint8Array; data: string };
-const bytesOf = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.slice(2), 'hex'));
-const hexOf = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString('hex')}`;
 
 const saveEvent = ({ block, logIndex, device, ...said }: RegistryEvent): SqlStatement => ({
   sql: 'INSERT INTO registry_events (block, log_index, device, data) VALUES (?, ?, ?, ?)',
@@ -81,27 +66,21 @@ const saveEvent = ({ block, logIndex, device, ...said }: RegistryEvent): SqlStat
 
 export class Registrations {
   readonly #store: Store;
+  readonly #rows: FollowedRows;
   /** Events and blocks are exchanged whole: what was worked out from them before is stale then. */
   onChanged: () => void = () => undefined;
 
   constructor(store: Store) {
     this.#store = store;
+    this.#rows = new FollowedRows(store, { name: 'registry', events: 'registry_events', blocks: 'registry_blocks' });
   }
 
-  /** Newest first; the newest is the cursor: all events up to it are here. */
   blocks(): Block[] {
-    return this.#store
-      .all<{ number: number; hash: Uint8Array; time: number }>(
-        'SELECT number, hash, time FROM registry_blocks ORDER BY number DESC LIMIT ?',
-        MAX_BLOCKS,
-      )
-      .map((b) => ({ ...b, hash: hexOf(b.hash) }));
+    return this.#rows.blocks();
   }
 
-  /** Of which contract the rows are, and when (Unix ms, by our clock) the chain was in step with them last. */
-  get meta(): Meta | undefined {
-    const text = this.#store.meta(META);
-    return text === undefined ? undefined : (JSON.parse(text) as Meta);
+  get meta(): FollowedRows['meta'] {
+    return this.#rows.meta;
   }
 
   /** Events, and devices that were ever registered. */
@@ -125,38 +104,15 @@ export class Registrations {
     return foldEvents(this.events(device));
   }
 
-  /**
-   * One transaction: what came after `ancestor` is taken back (all, where there is none), the events up to `head` are
-   * added, and `head` is the cursor.
-   * @throws EdgeError STORE_UNAVAILABLE
-   */
+  /** @throws EdgeError STORE_UNAVAILABLE */
   async follow(
-    place: Place,
+    place: FollowedPlace,
     ancestor: Block | undefined,
     events: readonly RegistryEvent[],
     head: Block,
     syncedMs: number,
   ): Promise<void> {
-    const above = ancestor?.number ?? -1;
-    await this.#store.write({
-      name: 'registry',
-      statements: [
-        { sql: 'DELETE FROM registry_events WHERE block > ?', params: [above] },
-        { sql: 'DELETE FROM registry_blocks WHERE number > ?', params: [above] },
-        ...events.map(saveEvent),
-        {
-          sql: `INSERT INTO registry_blocks (number, hash, time) VALUES (?, ?, ?)
-            ON CONFLICT (number) DO NOTHING`,
-          params: [head.number, bytesOf(head.hash), head.time],
-        },
-        {
-          sql: `DELETE FROM registry_blocks WHERE number <=
-            (SELECT number FROM registry_blocks ORDER BY number DESC LIMIT 1 OFFSET ?)`,
-          params: [MAX_BLOCKS],
-        },
-        setMeta(META, JSON.stringify({ ...place, syncedMs })),
-      ],
-    });
+    await this.#rows.follow(place, ancestor, events.map(saveEvent), head, syncedMs);
     this.onChanged();
   }
 }

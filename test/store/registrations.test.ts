@@ -1,13 +1,8 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type Block,
-  foldEvents,
-  MAX_BLOCKS,
-  Registrations,
-  type RegistryEvent,
-} from '../../edge/store/registrations.ts';
+import { type Block, MAX_BLOCKS } from '../../edge/store/followed.ts';
+import { foldEvents, Registrations, type RegistryEvent } from '../../edge/store/registrations.ts';
 import { Store } from '../../edge/store/store.ts';
 import { onTestFinished } from '../support/ends.ts';
 import { tempFolder } from '../support/temp.ts';

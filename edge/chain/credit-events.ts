@@ -1,0 +1,118 @@
+/**
+ * The follower of credits: reads the events of the Credits and Market contracts into the table
+ * (store/credit-events.ts). What became of a certificate is what that table says. On the embedded chain the gateway's
+ * credits account deploys the contracts, with the mock of deposit money that trades are paid in.
+ */
+import { type Hex, type PublicClient, parseEther, toHex } from 'viem';
+import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
+import { EdgeError } from '../errors.ts';
+import type { CreditEvent, CreditEvents } from '../store/credit-events.ts';
+import { blockAt, type Log, logsIn } from './blocks.ts';
+import {
+  creditAddresses,
+  decodeCreditsLog,
+  deployCreditsData,
+  deployKrwData,
+  deployMarketData,
+  partsOf,
+} from './credits-contract.ts';
+import { EventFollower, type FollowerState } from './follower.ts';
+import { sendOnce } from './setup.ts';
+
+/** Who deploys the contracts: on the embedded chain. */
+export type CreditsDeployer = { secretKey: Uint8Array; anchors: Hex; devices: Hex };
+
+export type CreditEventsOptions = {
+  rpc: string;
+  chainId: number;
+  credits: Hex;
+  /** Undefined: trades are not followed. */
+  market: Hex | undefined;
+  /** Their first block, or any before. */
+  fromBlock: number;
+  pollSeconds: number;
+  maxEvents: number;
+  onTooMany: () => void;
+  deployer?: CreditsDeployer | undefined;
+  /** Sends what the contract lacks of devices: moduli, keys. Whether there was anything. */
+  push?: (client: PublicClient) => Promise<boolean>;
+  report: (line: string) => void;
+};
+
+export type CreditEventsState = FollowerState<{ events: number }>;
+
+export class CreditEventsFollower extends EventFollower<CreditEvent, { events: number }> {
+  constructor(table: CreditEvents, options: CreditEventsOptions) {
+    const { credits, market, deployer, chainId, push } = options;
+    super(table, {
+      ...options,
+      contract: credits.toLowerCase(),
+      name: 'credits',
+      full: 'CREDITS_FULL',
+      onLook: () => undefined,
+      connect: async (client) => {
+        if (deployer) await deployMissing(client, chainId, deployer);
+        for (const address of [credits, market])
+          if (address && !(await isDeployed(client, address)))
+            throw new EdgeError('CHAIN_WRONG', `there is no contract at ${address} on chain ${chainId}`);
+      },
+      read: (client, from, to) => read(client, market ? [credits, market] : [credits], from, to, table),
+      push: async (client) => push !== undefined && (await push(client)),
+    });
+  }
+}
+
+const isDeployed = async (client: PublicClient, address: Hex): Promise<boolean> =>
+  (await client.getCode({ address })) !== undefined;
+
+/** As far as a start before this one has not. The deployer's first transactions are these, and so they come in order. */
+async function deployMissing(client: PublicClient, chainId: number, o: CreditsDeployer): Promise<void> {
+  const account: PrivateKeyAccount = privateKeyToAccount(toHex(o.secretKey));
+  const { address } = account;
+  const { credits, krw, market } = creditAddresses(address);
+  if (await isDeployed(client, market)) return;
+  for (const contract of [o.anchors, o.devices])
+    if (!(await isDeployed(client, contract)))
+      throw new EdgeError('CHAIN_AWAY', `the contract at ${contract}, which credits need, is not there yet`);
+  // Only on our own anvil can an account give itself its money.
+  await client.request({ method: 'anvil_setBalance', params: [address, toHex(parseEther('1000'))] } as never);
+  for (const [at, data, what] of [
+    [credits, deployCreditsData(o.anchors, o.devices, address), 'Credits'],
+    [krw, deployKrwData(address), 'KrwDepositToken'],
+    [market, deployMarketData(credits, krw), 'Market'],
+  ] as const)
+    if (!(await isDeployed(client, at))) await sendOnce(client, account, chainId, undefined, data, `deploy ${what}`);
+}
+
+/** Events slot by slot, with the times of their blocks. */
+async function read(
+  client: PublicClient,
+  contracts: readonly Hex[],
+  from: number,
+  to: number,
+  table: CreditEvents,
+): Promise<CreditEvent[]> {
+  const logs = await logsIn(client, contracts, from, to);
+  /** Of tokens that are minted in these very blocks. */
+  const points = new Map<string, Hex>();
+  const times = new Map<number, number>();
+  const timeOf = async (block: number): Promise<number> => {
+    const time = times.get(block) ?? (await blockAt(client, block))?.time;
+    if (time === undefined) throw new EdgeError('CHAIN_AWAY', `block ${block} was taken back while it was read`);
+    times.set(block, time);
+    return time;
+  };
+  const events: CreditEvent[] = [];
+  for (const log of logs) {
+    const said = decodeCreditsLog(log.topics, log.data);
+    if (!said) continue;
+    const time = await timeOf(log.block);
+    for (const [part, row] of partsOf(said, (token) => points.get(token) ?? (table.pointOf(token) as Hex)).entries()) {
+      if (row.token && row.point) points.set(row.token, row.point);
+      events.push({ ...placeOf(log), ...row, part, event: said.event, time, data: JSON.stringify(said.args) });
+    }
+  }
+  return events;
+}
+
+const placeOf = ({ block, logIndex, contract, tx }: Log) => ({ block, logIndex, contract, tx });

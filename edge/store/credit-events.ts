@@ -1,0 +1,100 @@
+/**
+ * What became of certificates on the chain, as it was followed (followed.ts): the events of the Credits and Market
+ * contracts, one row for each slot that an event speaks of. Who asks about certificates reads them joined
+ * (credits.ts, credit-news.ts).
+ */
+import { type Block, bytesOf, type FollowedPlace, FollowedRows, hexOf } from './followed.ts';
+import type { SqlStatement, Store } from './store.ts';
+
+/** `contract` and the hexadecimal ones in lower case; `slot` Unix seconds; `data` is JSON of all that the event says. */
+export type CreditEvent = {
+  block: number;
+  logIndex: number;
+  part: number;
+  contract: string;
+  event: string;
+  tx: string;
+  /** Of its block, Unix seconds. */
+  time: number;
+  token: string | null;
+  point: string | null;
+  slot: number | null;
+  version: number | null;
+  wh: number | null;
+  data: string;
+};
+
+const saveEvent = (e: CreditEvent): SqlStatement => ({
+  sql: `INSERT INTO credit_events (block, log_index, part, contract, event, tx, time, token, point, slot, version, wh, data)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  params: [
+    ...[e.block, e.logIndex, e.part, e.contract, e.event, bytesOf(e.tx), e.time],
+    ...[e.token && bytesOf(e.token), e.point && bytesOf(e.point), e.slot, e.version, e.wh, e.data],
+  ],
+});
+
+export class CreditEvents {
+  readonly #store: Store;
+  readonly #rows: FollowedRows;
+  /** Whoever shows certificates or sends mints looks again. */
+  onChanged: () => void = () => undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#rows = new FollowedRows(store, { name: 'credit-events', events: 'credit_events', blocks: 'credit_blocks' });
+  }
+
+  blocks(): Block[] {
+    return this.#rows.blocks();
+  }
+
+  get meta(): FollowedRows['meta'] {
+    return this.#rows.meta;
+  }
+
+  counts(): { events: number } {
+    return this.#store.get<{ events: number }>('SELECT count(*) AS events FROM credit_events') as { events: number };
+  }
+
+  /** The metering point that a token was minted for: 0x and 64 hex digits. */
+  pointOf(token: string): string | undefined {
+    const row = this.#store.get<{ point: Uint8Array }>(
+      "SELECT point FROM credit_events WHERE event IN ('Minted', 'ResidualMinted') AND token = ? LIMIT 1",
+      bytesOf(token),
+    );
+    return row && hexOf(row.point);
+  }
+
+  /** Where a device's register begins anew, as the contract knows it, in Wh; undefined: it doesn't. */
+  modulusOf(device: string): number | undefined {
+    const row = this.#store.get<{ modulus: number }>(
+      `SELECT json_extract(data, '$.modulus') AS modulus FROM credit_events
+       WHERE event = 'ModulusSet' AND json_extract(data, '$.device') = ? ORDER BY block DESC, log_index DESC LIMIT 1`,
+      device,
+    );
+    return row?.modulus || undefined;
+  }
+
+  /** Whether a P-256 device's key was shown to the contract. */
+  isKeyShown(device: string): boolean {
+    return (
+      this.#store.get(
+        "SELECT 1 FROM credit_events WHERE event = 'KeyShown' AND json_extract(data, '$.device') = ? LIMIT 1",
+        device,
+      ) !== undefined
+    );
+  }
+
+  /** @throws EdgeError STORE_UNAVAILABLE */
+  async follow(
+    place: FollowedPlace,
+    ancestor: Block | undefined,
+    events: readonly CreditEvent[],
+    head: Block,
+    syncedMs: number,
+  ): Promise<void> {
+    const before = this.meta;
+    await this.#rows.follow(place, ancestor, events.map(saveEvent), head, syncedMs);
+    if (events.length > 0 || ancestor === undefined || before?.contract !== place.contract) this.onChanged();
+  }
+}
