@@ -27,6 +27,9 @@ export type Boundary = {
   clock: ReceivedClock;
 };
 
+/** `scale`: the scale factor that its energy was read with (SunSpec's WH_SF), where it says one. */
+export type InverterReading = Boundary & { scale?: number | undefined };
+
 export type Meter = {
   did: string;
   /** Only a meter that holds its own key makes certificates. */
@@ -83,7 +86,7 @@ export type SettleInput = {
   /** By DID: where the newest certificate or residual before the range ends. A register below it has fallen. */
   before?: ReadonlyMap<string, Level> | undefined;
   /** Of inverters behind the metering point, near full hours; for comparing only. */
-  inverters?: readonly Boundary[] | undefined;
+  inverters?: readonly InverterReading[] | undefined;
   /** Of a storage plant: what was claimed to charge it and not given back yet. */
   chargedWh?: number | undefined;
 };
