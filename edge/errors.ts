@@ -577,6 +577,18 @@ const table = {
     title: 'The certificate does not hold',
     todo: 'Fetch its file again from the gateway; if it fails again, keep both: one of them is evidence.',
   },
+  CREDIT_REFUSED: {
+    status: 409,
+    act: 'refuse',
+    title: 'The contract of credits does not take this',
+    todo: "The words in the detail are the contract's own (contracts/src/ICredits.sol says what each means).",
+  },
+  CREDITS_BUSY: {
+    status: 503,
+    act: 'retry',
+    title: 'Too many transactions wait for the chain',
+    todo: 'Try again when the chain takes transactions again; /health says what is the matter with it.',
+  },
   CREDIT_REGISTER_FELL: {
     status: 422,
     act: 'refuse',

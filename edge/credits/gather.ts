@@ -5,11 +5,9 @@
 import type { BoundaryRow } from '../store/credits.ts';
 import type { Device } from '../store/devices.ts';
 import type { EntryRow } from '../store/entries.ts';
-import { billedOf, EXPORT_REGISTER, HOUR } from '../wire/boundary.ts';
+import { billedOf, DAY, EXPORT_REGISTER, HOUR } from '../wire/boundary.ts';
 import type { Envelope } from '../wire/envelope.ts';
-
-/** Seconds that a reading may be away from the full hour. */
-export const TOLERANCE = 60;
+import { boundaryOf } from './time.ts';
 
 /** Kinds that certificates are made of, and kinds that only check them. */
 export const CERTIFIED_KINDS: ReadonlySet<string> = new Set(['plant', 'storage']);
@@ -27,21 +25,20 @@ export function boundariesOf(
   const { iat } = envelope;
   const { idx, receivedMs, boot, clockSynced } = row;
   const base = { point: sub, idx, device: id, receivedMs, boot, clockSynced, offsetMs: null };
-  const near = Math.round(iat / HOUR) * HOUR;
-  const isNear = Math.abs(iat - near) <= TOLERANCE;
+  const at = boundaryOf(iat);
   if (COMPARED_KINDS.has(kind)) {
     const [first] = envelope.records;
     const isRegister = first?.n === EXPORT_REGISTER && first.u === 'Wh' && first.t === undefined;
-    return isNear && isRegister && first.v !== undefined && Number.isInteger(first.v)
-      ? [{ ...base, at: near, iat, registerWh: first.v, shape: 'reading' }]
+    return at !== undefined && isRegister && first.v !== undefined && Number.isInteger(first.v)
+      ? [{ ...base, at, iat, registerWh: first.v, shape: 'reading' }]
       : [];
   }
   const billed = CERTIFIED_KINDS.has(kind) ? billedOf(envelope) : undefined;
   if (billed?.shape === 'reading')
-    return isNear ? [{ ...base, at: near, iat, registerWh: billed.registerWh, shape: 'reading' }] : [];
+    return at !== undefined ? [{ ...base, at, iat, registerWh: billed.registerWh, shape: 'reading' }] : [];
   return (billed?.registersWh ?? []).map((registerWh, hour) => {
-    const at = (billed as { day: number }).day * 24 * HOUR + hour * HOUR;
-    return { ...base, at, iat: at, registerWh, shape: 'profile' };
+    const full = (billed as { day: number }).day * DAY + hour * HOUR;
+    return { ...base, at: full, iat: full, registerWh, shape: 'profile' };
   });
 }
 

@@ -184,7 +184,7 @@ class Settling {
     const bridged = this.#epochs.bridge(pair.start, pair.end);
     if ('code' in bridged) return this.#refuse(from, until, pair, 0, bridged.code, bridged.detail);
     if (!this.#isAboveFloor(from, pair, pair.start.registerWh, until)) return undefined;
-    const most = mostWh(this.#meter(pair.end).capacityW ?? 0, until - from);
+    const most = mostWh(this.#meter(pair.end).capacityW ?? 0, secondsOf(pair));
     if (bridged.wh > most)
       return this.#refuse(from, until, pair, bridged.wh, 'CREDIT_OVER_CAPACITY', over(bridged.wh, most));
     return { ...bridged, flags: [] };
@@ -201,7 +201,7 @@ class Settling {
       this.#refuse(from, until, pair, wh, code, detail);
     const fell = (what: string): undefined => refuse(0, 'CREDIT_REGISTER_FELL', what);
 
-    const given = difference(startWh, endWh, meter, until - from);
+    const given = difference(startWh, endWh, meter, secondsOf(pair));
     if (!given) return fell(`from ${startWh} to ${endWh} Wh (entries ${pair.start.idx} and ${pair.end.idx})`);
     if (!this.#isAboveFloor(from, pair, startWh, until)) return undefined;
     const next = this.#fixed.find((f) => f.at > until && f.device === meter.did);
@@ -210,7 +210,7 @@ class Settling {
 
     const { wh, rollover } = given;
     if (meter.capacityW === null) return refuse(wh, 'CREDIT_CAPACITY_UNKNOWN', meter.did);
-    const most = mostWh(meter.capacityW, until - from);
+    const most = mostWh(meter.capacityW, secondsOf(pair));
     if (wh > most) return refuse(wh, 'CREDIT_OVER_CAPACITY', over(wh, most));
     const flags: Flag[] = [];
     if (rollover) flags.push({ flag: 'rollover', evidence: { modulusWh: meter.modulusWh as number, startWh, endWh } });
@@ -282,5 +282,11 @@ class Settling {
     }
   }
 }
+
+/** Between the two readings; a profile has the registers of the full hours. */
+const secondsOf = ({ start, end }: Pair): number => {
+  const time = ({ shape, iat, at }: Boundary): number => (shape === 'profile' ? at : iat);
+  return time(end) - time(start);
+};
 
 const over = (wh: number, most: number): string => `${wh} Wh, at most ${most} Wh`;

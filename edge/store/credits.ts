@@ -153,11 +153,24 @@ export class CreditRows {
     };
   }
 
-  /** Points with readings of that boot whose clock was not known to be right. */
-  unsyncedPoints(boot: number): { point: string; at: number }[] {
-    return this.#store.all(
-      'SELECT point, at FROM boundaries WHERE boot = ? AND clock_synced = 0 AND offset_ms IS NULL',
+  /** Readings of that boot whose time is not known. */
+  unsynced(boot: number): BoundaryRow[] {
+    return this.#store.all<BoundaryRow>(
+      `SELECT ${BOUNDARY} FROM boundaries WHERE boot = ? AND clock_synced = 0 AND offset_ms IS NULL`,
       boot,
+    );
+  }
+
+  /** Where the newest certificate or residual of a device ends that is over by `at`. */
+  lastEnd(point: string, device: number, at: number): { at: number; registerWh: number } | undefined {
+    return this.#store.get(
+      `SELECT at, registerWh FROM (
+        SELECT slot + 3600 AS at, end_wh AS registerWh FROM certificates
+          WHERE point = ? AND device = ? AND slot < ? AND state = 'ready'
+        UNION ALL
+        SELECT until_at, end_wh FROM residuals WHERE point = ? AND device = ? AND until_at <= ? AND state = 'ready'
+      ) ORDER BY at DESC LIMIT 1`,
+      ...[point, device, at, point, device, at],
     );
   }
 
