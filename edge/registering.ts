@@ -8,6 +8,7 @@ import type { Caps } from './caps.ts';
 import { commitment } from './chain/commitment.ts';
 import type { DevicesFollower, RegistryState } from './chain/devices.ts';
 import type { ChainPlace } from './chain/place.ts';
+import type { Registrar } from './chain/registrar.ts';
 import type { Config } from './config.ts';
 import { errorLine } from './errors.ts';
 import type { Identity } from './identity.ts';
@@ -35,6 +36,7 @@ export class Registering {
   /** Whether there is a registry at all. */
   readonly isOn: boolean;
   #follower: DevicesFollower | undefined;
+  #registrar: Registrar | undefined;
   #starting: Promise<void> | undefined;
   #stopped = false;
   /** What the table holds of each device that was asked for since it changed. */
@@ -77,6 +79,11 @@ export class Registering {
     return { status: held?.status ?? 'unregistered', validFrom, validUntil, ageSeconds, block };
   };
 
+  /** Where this gateway is the registrar, from the moment that the chain was found. */
+  get registrar(): Registrar | undefined {
+    return this.#registrar;
+  }
+
   get state(): RegistryState | undefined {
     if (!this.isOn) return undefined;
     const meta = this.#table.meta;
@@ -116,6 +123,7 @@ export class Registering {
       c.mode === 'embedded'
         ? new Registrar({
             secretKey: identity.registrarKey(),
+            creditsKey: config.credits.enabled ? identity.creditsKey() : undefined,
             chainId,
             devices: () => devices.list().filter(({ kind }) => kind !== GATEWAY_KIND),
             registered: this.registered,
@@ -123,6 +131,7 @@ export class Registering {
             byDid: (did) => devices.get(did),
           })
         : undefined;
+    this.#registrar = registrar;
     if (this.#stopped) return;
     this.#follower = new DevicesFollower(this.#table, {
       rpc,

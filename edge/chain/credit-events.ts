@@ -20,7 +20,13 @@ import { EventFollower, type FollowerState } from './follower.ts';
 import { sendOnce } from './setup.ts';
 
 /** Who deploys the contracts: on the embedded chain. */
-export type CreditsDeployer = { secretKey: Uint8Array; anchors: Hex; devices: Hex };
+export type CreditsDeployer = {
+  secretKey: Uint8Array;
+  anchors: Hex;
+  devices: Hex;
+  /** Issues the mock money. */
+  bank: Hex;
+};
 
 export type CreditEventsOptions = {
   rpc: string;
@@ -78,7 +84,7 @@ async function deployMissing(client: PublicClient, chainId: number, o: CreditsDe
   await client.request({ method: 'anvil_setBalance', params: [address, toHex(parseEther('1000'))] } as never);
   for (const [at, data, what] of [
     [credits, deployCreditsData(o.anchors, o.devices, address), 'Credits'],
-    [krw, deployKrwData(address), 'KrwDepositToken'],
+    [krw, deployKrwData(o.bank), 'KrwDepositToken'],
     [market, deployMarketData(credits, krw), 'Market'],
   ] as const)
     if (!(await isDeployed(client, at))) await sendOnce(client, account, chainId, undefined, data, `deploy ${what}`);

@@ -218,6 +218,10 @@ export const showKeyData = (iss: string, x: Uint8Array, y: Uint8Array): Hex =>
 export const setModulusData = (device: Hex, modulusWh: number): Hex =>
   encodeFunctionData({ abi: creditsAbi, functionName: 'setModulus', args: [device, BigInt(modulusWh)] });
 
+/** @param amount in base units of the mock money ({@link KRW}) */
+export const mintKrwData = (to: Hex, amount: bigint): Hex =>
+  encodeFunctionData({ abi: krwAbi, functionName: 'mint', args: [to, amount] });
+
 /** A call to Credits, with the names and values of its arguments; undefined where it is none. */
 export function decodeCall(data: Hex): { functionName: string; args: readonly unknown[] } | undefined {
   try {

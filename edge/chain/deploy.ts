@@ -3,6 +3,7 @@ import type { Hex, PublicClient } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 import { EdgeError } from '../errors.ts';
 import { deployData, registerData } from './contract.ts';
+import { deployCreditsData, deployKrwData, deployMarketData } from './credits-contract.ts';
 import { deployDevicesData } from './devices-contract.ts';
 import { chainError, rpcClient } from './rpc.ts';
 import { sendOnce } from './setup.ts';
@@ -40,6 +41,28 @@ export async function deployDevices(
   report: (line: string) => void,
 ): Promise<Hex> {
   return deploy(await clientOf(rpc, chainId), chainId, account, deployDevicesData(account.address), report);
+}
+
+/**
+ * Credits, the mock of deposit money, and the market for them. The account is their administrator, may withdraw, and is
+ * the mock's bank.
+ * @returns the contracts' addresses. @throws EdgeError CHAIN_WRONG, CHAIN_AWAY, CHAIN_REFUSED
+ */
+export async function deployCredits(
+  rpc: string,
+  chainId: number,
+  account: PrivateKeyAccount,
+  of: { anchors: Hex; devices: Hex },
+  report: (line: string) => void,
+): Promise<{ credits: Hex; krw: Hex; market: Hex }> {
+  const client = await clientOf(rpc, chainId);
+  for (const [name, address] of Object.entries(of))
+    if ((await client.getCode({ address })) === undefined)
+      throw new EdgeError('CHAIN_WRONG', `chain.${name}: there is no contract at ${address}`);
+  const put = (data: Hex): Promise<Hex> => deploy(client, chainId, account, data, report);
+  const credits = await put(deployCreditsData(of.anchors, of.devices, account.address));
+  const krw = await put(deployKrwData(account.address));
+  return { credits, krw, market: await put(deployMarketData(credits, krw)) };
 }
 
 async function clientOf(rpc: string, chainId: number): Promise<PublicClient> {

@@ -66,6 +66,21 @@ export const registerDeviceData = (r: NewRegistration): Hex =>
     validUntil: r.validUntil ?? EVER,
   });
 
+/** All that may change of a registration, as it is to be from now on. */
+export const amendData = (
+  device: string,
+  r: Pick<NewRegistration, 'owner' | 'energySource' | 'capacityW' | 'validFrom' | 'validUntil'>,
+): Hex =>
+  call(
+    'amend',
+    device,
+    r.owner ?? zeroAddress,
+    word(r.energySource),
+    BigInt(r.capacityW),
+    r.validFrom ?? 0,
+    r.validUntil ?? EVER,
+  );
+
 export const suspendData = (device: string): Hex => call('suspend', device);
 export const resumeData = (device: string): Hex => call('resume', device);
 export const revokeData = (device: string): Hex => call('revoke', device);

@@ -4,12 +4,16 @@
  * nothing to remember, and a restart at any point goes on by itself. The account is one of its own: the sender of the
  * anchors counts nonces.
  */
-import { type Hex, type PublicClient, parseEther, toHex } from 'viem';
-import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
+import { type Hex, isAddress, type PublicClient, parseEther, toHex, zeroAddress } from 'viem';
+import { type PrivateKeyAccount, privateKeyToAccount, privateKeyToAddress } from 'viem/accounts';
 import type { Device } from '../store/devices.ts';
 import type { Registration } from '../store/registrations.ts';
+import { decodeDid, keyTypeOf } from '../wire/did.ts';
+import { p256PointOf } from '../wire/p256.ts';
 import { firstContractAddress } from './contract.ts';
+import { mintKrwData, setModulusData, showKeyData } from './credits-contract.ts';
 import {
+  amendData,
   deployDevicesData,
   multicallData,
   type NewRegistration,
@@ -24,8 +28,13 @@ import { sendOnce } from './setup.ts';
 /** In one transaction: 50 registrations take 4 million gas (contracts/snapshots/devices.json). */
 const MOST_AT_ONCE = 50;
 
+/** Kinds whose energy becomes credits: these have an owner on the chain. */
+const MINTING: readonly string[] = ['plant', 'storage'];
+
 export type RegistrarOptions = {
   secretKey: Uint8Array;
+  /** Of the account that holds credits of plants whose owner has none; undefined where no credits are minted. */
+  creditsKey?: Uint8Array | undefined;
   chainId: number;
   /** All that are enrolled here and belong on the registry. */
   devices: () => readonly Device[];
@@ -35,13 +44,27 @@ export type RegistrarOptions = {
   byDid: (did: string) => Device | undefined;
 };
 
+/** What Credits knows of devices, as far as it was followed. Commitments in hex. */
+export type CreditsKnowledge = {
+  modulusOf: (device: string) => number | undefined;
+  isKeyShown: (device: string) => boolean;
+};
+
 export class Registrar {
   readonly #o: RegistrarOptions;
   readonly #account: PrivateKeyAccount;
+  readonly #creditsAccount: Hex | undefined;
+  /** Ends when all that was asked for so far is sent: two transactions must not take one nonce. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: RegistrarOptions) {
     this.#o = options;
     this.#account = privateKeyToAccount(toHex(options.secretKey));
+    this.#creditsAccount = options.creditsKey && privateKeyToAddress(toHex(options.creditsKey));
+  }
+
+  get address(): Hex {
+    return this.#account.address;
   }
 
   /** Where its contract lands: the first transaction of the account deploys it. */
@@ -54,7 +77,43 @@ export class Registrar {
     const { address } = this.#account;
     // Only on our own anvil can an account give itself its money.
     await client.request({ method: 'anvil_setBalance', params: [address, toHex(parseEther('1000'))] } as never);
-    await sendOnce(client, this.#account, this.#o.chainId, undefined, deployDevicesData(address), 'deploy Devices');
+    await this.#send(client, undefined, deployDevicesData(address), 'deploy Devices');
+  }
+
+  /**
+   * What Credits lacks of a device: where its register begins anew; the point that its P-256 key is.
+   * @returns whether there was anything
+   * @throws EdgeError CHAIN_REFUSED, CHAIN_AWAY
+   */
+  async pushToCredits(client: PublicClient, credits: Hex, known: CreditsKnowledge): Promise<boolean> {
+    const { devices, registered, identify } = this.#o;
+    for (const d of devices()) {
+      if (!mayMint(d) || !registered(d)) continue;
+      const device = (await identify([d]))[0]?.device as Hex;
+      const { did, registerModulusWh } = d;
+      let data: Hex | undefined;
+      if (registerModulusWh !== null && known.modulusOf(device) !== registerModulusWh)
+        data = setModulusData(device, registerModulusWh);
+      else if (keyTypeOf(did) === 'P-256' && !known.isKeyShown(device)) {
+        const { x, y } = p256PointOf(decodeDid(did).bytes);
+        data = showKeyData(did, x, y);
+      }
+      if (!data) continue;
+      await this.#send(client, credits, data, `what Credits has to know of ${did}`);
+      return true;
+    }
+    return false;
+  }
+
+  /** It is the mock bank, too: issues deposit money, as against won. @param amount in base units */
+  async issue(client: PublicClient, krw: Hex, to: Hex, amount: bigint): Promise<void> {
+    await this.#send(client, krw, mintKrwData(to, amount), 'issue mock deposit money');
+  }
+
+  #send(client: PublicClient, to: Hex | undefined, data: Hex, what: string): Promise<unknown> {
+    const sent = this.#turn.then(() => sendOnce(client, this.#account, this.#o.chainId, to, data, what));
+    this.#turn = sent.catch(() => undefined);
+    return sent;
   }
 
   /**
@@ -62,7 +121,7 @@ export class Registrar {
    * @returns whether there were any; what depends on them comes after they were followed
    */
   async push(client: PublicClient): Promise<boolean> {
-    const { devices, registered, identify, chainId } = this.#o;
+    const { devices, registered, identify } = this.#o;
     const due = devices()
       .map((device) => ({ device, held: registered(device) }))
       .filter(({ device, held }) => this.#isDue(device, held))
@@ -72,15 +131,27 @@ export class Registrar {
     const calls: Hex[] = [];
     for (const [i, { device, held }] of due.entries())
       calls.push(await this.#call(device, held, known[i] as (typeof known)[number]));
-    const to = this.contract;
-    await sendOnce(client, this.#account, chainId, to, multicallData(calls), `${calls.length} changes of the registry`);
+    await this.#send(client, this.contract, multicallData(calls), `${calls.length} changes of the registry`);
     return true;
   }
 
-  #isDue({ status }: Device, held: Registration | undefined): boolean {
+  #isDue(d: Device, held: Registration | undefined): boolean {
     const isOver = (s: string): boolean => s === 'revoked' || s === 'replaced';
-    if (!held) return !isOver(status);
-    return !isOver(held.status) && held.status !== status;
+    // A meter that was swapped before it was registered has signed readings all the same.
+    if (!held) return !isOver(d.status) || (d.status === 'replaced' && mayMint(d));
+    if (isOver(held.status)) return false;
+    return held.status !== d.status || this.#lacksOwner(d, held);
+  }
+
+  /** It was registered when no credits were minted, or by a gateway that knew of none. */
+  #lacksOwner(d: Device, held: Registration): boolean {
+    return held.owner === zeroAddress && this.#ownerOf(d) !== null;
+  }
+
+  /** An owner here is a text for people: only an account goes to the chain, and only of what makes credits. */
+  #ownerOf(d: Device): string | null {
+    if (!mayMint(d) || this.#creditsAccount === undefined) return null;
+    return d.owner !== null && isAddress(d.owner, { strict: false }) ? d.owner : this.#creditsAccount;
   }
 
   async #call(
@@ -88,7 +159,8 @@ export class Registrar {
     held: Registration | undefined,
     { device, meteringPoint }: { device: string; meteringPoint: string },
   ): Promise<Hex> {
-    if (!held) return registerDeviceData(registrationOf(d, device, meteringPoint));
+    if (!held) return registerDeviceData(registrationOf(d, device, meteringPoint, this.#ownerOf(d)));
+    if (this.#lacksOwner(d, held)) return amendData(device, { ...held, owner: this.#ownerOf(d) });
     if (d.status === 'suspended') return suspendData(device);
     if (d.status === 'active') return resumeData(device);
     const heir = d.replacedBy === null ? undefined : this.#o.byDid(d.replacedBy);
@@ -101,11 +173,12 @@ export class Registrar {
   }
 }
 
-/** An owner here is a text for people: only an account goes to the chain. */
-const registrationOf = (d: Device, device: string, meteringPoint: string): NewRegistration => ({
+const mayMint = ({ kind, custody }: Device): boolean => MINTING.includes(kind) && custody === 'device';
+
+const registrationOf = (d: Device, device: string, meteringPoint: string, owner: string | null): NewRegistration => ({
   device,
   meteringPoint,
-  owner: null,
+  owner,
   kind: d.kind,
   energySource: d.energySource,
   capacityW: d.capacityW ?? 0,

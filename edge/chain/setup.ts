@@ -40,7 +40,12 @@ export async function sendOnce(
       const receipt = await client.request({ method: 'eth_getTransactionReceipt', params: [hash] });
       if (!receipt) continue;
       if (receipt.status !== '0x1') throw new EdgeError('CHAIN_REFUSED', `${what} was reverted (${hash})`);
-      return { contractAddress: receipt.contractAddress ?? undefined, transactionHash: hash };
+      return {
+        contractAddress: receipt.contractAddress ?? undefined,
+        transactionHash: hash,
+        block: Number(receipt.blockNumber),
+        gasUsed: Number(receipt.gasUsed),
+      };
     }
     throw new EdgeError('CHAIN_REFUSED', `${what} was sent, and is not mined after ${MINED_MS / 1000} s (${hash})`);
   } catch (error) {

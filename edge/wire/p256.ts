@@ -92,3 +92,9 @@ export const p256PublicKeyOf = (secretKey: Uint8Array): Uint8Array => p256.getPu
 
 /** A secret key out of 48 random bytes: so many that none of the keys is likelier than another (FIPS 186-5 A.2.1). */
 export const p256SecretKey = (random: Uint8Array): Uint8Array => p256.utils.randomSecretKey(random);
+
+/** The coordinates of a compressed point that is a public key, 32 bytes each, big-endian. @throws where it is none */
+export function p256PointOf(publicKey: Uint8Array): { x: Uint8Array; y: Uint8Array } {
+  const bytes = p256.Point.fromBytes(publicKey).toBytes(false);
+  return { x: bytes.slice(1, 33), y: bytes.slice(33, 65) };
+}
