@@ -18,6 +18,7 @@ import {
 } from './checking.ts';
 import { Claiming } from './claiming.ts';
 import type { Config } from './config.ts';
+import { certificateSchema } from './credits/certificate.ts';
 import { sayDeeds } from './deeds.ts';
 import { openEpoch } from './epoch/open.ts';
 import { EdgeError, errorLine } from './errors.ts';
@@ -379,6 +380,7 @@ async function build(
       ...checkParts(checking, store, people),
       ...succession({ people, devices, enrolment, store }),
       ...anchorParts(chain, log.origin),
+      certificateSchema: certificateSchema(),
     },
     {
       ...config.http,

@@ -4,9 +4,11 @@
  * `issuer` and `key` the file's own are taken, and said.
  */
 import { commitment } from './chain/commitment.ts';
+import { mostWh } from './credits/cap.ts';
 import { asCertificateCredential, type Certificate, verifyCertificateProof } from './credits/certificate.ts';
 import { bytesOf, dayTokenId, parseFile, type SignedFile, verifyFileProof } from './credits/certificate-file.ts';
 import { certificateId, gsrnOf } from './credits/gsrn.ts';
+import { NEAR } from './credits/time.ts';
 import { EdgeError } from './errors.ts';
 import { type Checkpoint, openCheckpoint, parseVerifierKey } from './log/checkpoint.ts';
 import { leafHash, verifyInclusion } from './log/merkle.ts';
@@ -14,11 +16,6 @@ import type { Step } from './verify.ts';
 import { billedOf, DAY, HOUR } from './wire/boundary.ts';
 import { decodeEnvelope, type Envelope } from './wire/envelope.ts';
 import { verifyEnvelope } from './wire/verify.ts';
-
-/** Boundaries are at most so far from the full hour. */
-const NEAR = 60;
-/** Rated power times the time, and 5 %. */
-const CAP = 105n;
 
 /** What is looked up on the chain, where there is one to ask. @throws EdgeError */
 export type ChainCheck = { name: string; run: (file: SignedFile, checkpoint: Checkpoint) => Promise<string> };
@@ -148,7 +145,7 @@ function checkClaims(file: SignedFile, certificate: Certificate): string {
     if (!ids.includes(claim.id)) invalid(`a claim is of another token (${claim.id})`);
     if (claim.chainId !== file.mint.chainId || !same(claim.contract, file.mint.contract))
       invalid('a claim is of another contract');
-    if (claim.purpose === 'Donation' && claim.recipient === '') invalid('a donation names no recipient');
+    if (claim.purpose === 'donation' && claim.recipient === '') invalid('a donation names no recipient');
     seen.add(claim.transaction);
   }
   const claimed = file.claims.reduce((sum, { wh }) => sum + wh, 0);
@@ -202,13 +199,15 @@ function checkRegisters({ meter, energy, flow }: Certificate): string {
   const [before, after] = [meter.start.wh, meter.end.wh];
   const { modulusWh } = meter;
   const rollover = after < before;
-  if (rollover !== flow.flags.includes('rollover')) invalid('whether the register began anew is not as the flags say');
+  if (rollover !== flow.flags.some(({ flag }) => flag === 'rollover'))
+    invalid('whether the register began anew is not as the flags say');
   if (!rollover) {
     if (after - before !== energy.wh) invalid(`${after} - ${before} = ${after - before} Wh, not ${energy.wh}`);
     return `${after} - ${before} = ${energy.wh} Wh (${meter.register})`;
   }
   if (modulusWh === null) return invalid(`the register fell from ${before} to ${after}, and has no modulus`);
-  if (before >= modulusWh) invalid(`a register of ${before} Wh is not below its modulus ${modulusWh}`);
+  for (const wh of [before, after])
+    if (wh >= modulusWh) invalid(`a register of ${wh} Wh is not below its modulus ${modulusWh}`);
   const wh = modulusWh - before + after;
   if (wh !== energy.wh) invalid(`${modulusWh} - ${before} + ${after} = ${wh} Wh, not ${energy.wh}`);
   return `${modulusWh} - ${before} + ${after} = ${wh} Wh (${meter.register}, rollover)`;
@@ -218,8 +217,8 @@ function checkRegisters({ meter, energy, flow }: Certificate): string {
 function checkCap({ plant, meter, energy }: Certificate): string {
   if (plant.capacityW === null) return invalid('the rated power of the plant is not known');
   const seconds = secondsOf(meter.end.read) - secondsOf(meter.start.read);
-  const most = (BigInt(plant.capacityW) * BigInt(seconds) * CAP) / (BigInt(HOUR) * 100n);
-  if (BigInt(energy.wh) > most) invalid(`${energy.wh} Wh, and a plant of ${plant.capacityW} W makes ${most} at most`);
+  const most = mostWh(plant.capacityW, seconds);
+  if (energy.wh > most) invalid(`${energy.wh} Wh, and a plant of ${plant.capacityW} W makes ${most} at most`);
   return `${energy.wh} Wh, at most ${most} of ${plant.capacityW} W in ${seconds} s`;
 }
 

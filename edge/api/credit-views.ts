@@ -11,7 +11,7 @@ const Nullable = <T extends Type.TSchema>(type: T) => Type.Union([type, Type.Nul
 export const CERTIFICATE_STATES = ['ready', 'sent', 'minted', 'refused', 'withdrawn'] as const;
 export type CertificateState = (typeof CERTIFICATE_STATES)[number];
 /** As the contract counts them (ICredits.Purpose). */
-export const PURPOSES = ['OwnUse', 'KRe100', 'Donation', 'RecApplication', 'StorageCharge'] as const;
+export const PURPOSES = ['own-use', 'k-re100', 'donation', 'rec-application', 'storage-charge'] as const;
 export type ClaimPurpose = (typeof PURPOSES)[number];
 
 export const CertificateId = Type.String({
@@ -71,7 +71,7 @@ const Boundary = Type.Object({
   register: Type.String({ description: 'OBIS code' }),
   wh: Wh,
   entry: Type.Integer({ description: 'Index in the log' }),
-  envelope: Nullable(Type.String({ description: 'Path of the entry in this API' })),
+  envelope: Type.String({ description: 'Path of the entry in this API' }),
   receipt: Type.String({ description: "Path of the entry's receipt in this API" }),
 });
 /** "Why 412 Wh? these two registers, these entries, this root." */
@@ -160,19 +160,3 @@ export const ClaimedView = Type.Object({
   ),
 });
 export type ClaimedView = Static<typeof ClaimedView>;
-
-export const NewsView = Type.Object({
-  seq: Type.Integer({ description: 'Rises with each change' }),
-  state: Type.Enum([...CERTIFICATE_STATES]),
-  certificate: Type.String(),
-  sub: Type.String(),
-  did: Type.String(),
-  slot: Seconds,
-  slots: Type.Integer({ description: 'Hours; more than one is a residual' }),
-  wh: Wh,
-  code: Nullable(Type.String()),
-  detail: Nullable(Type.String()),
-  tx: Nullable(Type.String()),
-  block: Nullable(Type.Integer()),
-});
-export type NewsView = Static<typeof NewsView>;

@@ -1,5 +1,4 @@
 /** What the API needs to speak of certificates, handed in by the gateway (edge/certificates.ts makes it). */
-import type { TSchema } from 'typebox';
 import type { Person } from '../tokens.ts';
 import type {
   CertificateRowView,
@@ -7,7 +6,6 @@ import type {
   ClaimedView,
   CreditClaimView,
   NewClaimView,
-  NewsView,
   ResidualView,
   TradeView,
   TransactionView,
@@ -27,15 +25,16 @@ export type CertificateFilter = {
   limit: number;
 };
 
+/** How far a reader has come: in what this gateway made (Unix ms), and in the events of the chain. */
+export type CertificatePlace = { madeMs: number; block: number; logIndex: number };
+
 export type CreditsParts = {
-  /** JSON Schema (2020-12) of the certificate document (edge/credits/certificate.ts). */
-  schema: TSchema;
   /** In the order of slots, then of ids. */
   list: (filter: CertificateFilter) => CertificateRowView[];
   /** @throws EdgeError NOT_FOUND; `certificate` is the document, `why` how it came about */
   get: (id: string) => CertificateRowView & { certificate: object; why: WhyView; claims: CreditClaimView[] };
-  /** The portable file, signed. @throws EdgeError NOT_FOUND, CREDIT_NOT_MINTED, NOT_ANCHORED, ENTRY_PRUNED */
-  file: (id: string) => Promise<object>;
+  /** The bytes of the portable file. @throws EdgeError NOT_FOUND, CREDIT_NOT_MINTED, NOT_ANCHORED, ENTRY_PRUNED */
+  file: (id: string) => Uint8Array;
   /** @throws EdgeError NOT_FOUND, CREDIT_NOT_MINTED, CREDIT_NOT_HELD, CREDIT_NOT_ENOUGH, CHAIN_* */
   claim: (id: string, wanted: NewClaimView, by: Person) => Promise<ClaimedView>;
   /** Of the certificate's whole day. @throws EdgeError NOT_FOUND, CREDIT_NOT_MINTED, CHAIN_* */
@@ -46,10 +45,12 @@ export type CreditsParts = {
   /** @param month of Korean time, as 2026-11 */
   statement: (month: string, meteringPoint: string) => object;
   rec: (month: string, meteringPoint: string) => object;
-  /** Signed. `from`, `to`: Unix seconds. */
-  building: (asked: { building: string; from: number; to: number }) => object;
-  /** Changes with a higher number, the oldest first, at most so many. */
-  recent: (after: number, limit: number) => NewsView[];
-  /** Number of the newest change; 0 where there was none. */
-  readonly newest: number;
+  /**
+   * Signed. Metering points: of the plants of a building, and of its meter at the grid.
+   * @throws EdgeError NOT_FOUND, NOT_IN_CHECKPOINT
+   */
+  building: (asked: { generation: string[]; grid: string; from: number; to: number }) => object;
+  /** What changed after that place, at most so many: what was made or refused, then what the chain said of it. */
+  news: (after: CertificatePlace, limit: number) => { row: CertificateRowView; place: CertificatePlace }[];
+  newest: () => CertificatePlace;
 };

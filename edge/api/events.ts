@@ -7,27 +7,49 @@ import Type from 'typebox';
 import { EdgeError, errorLine } from '../errors.ts';
 import type { Person } from '../tokens.ts';
 import { describeCheck } from './check-views.ts';
+import type { CertificatePlace } from './credits-parts.ts';
 import { describeEntry, describeQuarantined } from './describe.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
 
-/** The next entry index, checkpoint size, anchor id, quarantine id and entry index of a check to tell of. */
-type Place = { entry: number; checkpoint: number; anchor: number; quarantine: number; check: number };
-const KINDS = ['entry', 'checkpoint', 'anchor', 'quarantine', 'check'] as const;
+/**
+ * The next entry index, checkpoint size, anchor id, quarantine id and entry index of a check to tell of; and the last
+ * change of a certificate that was told.
+ */
+type Place = {
+  entry: number;
+  checkpoint: number;
+  anchor: number;
+  quarantine: number;
+  check: number;
+  certificate: CertificatePlace;
+};
+const COUNTED = ['entry', 'checkpoint', 'anchor', 'quarantine', 'check'] as const;
+const KINDS = [...COUNTED, 'certificate'] as const;
 
 const PAGE = 100;
 /** So that proxies keep the connection, and a reader that is gone is noticed. */
 const PING_MS = 15_000;
 
-const formatPlace = (p: Place): string => KINDS.map((k) => `${k}:${p[k]}`).join(',');
+const formatPlace = (p: Place): string => {
+  const { madeMs, block, logIndex } = p.certificate;
+  return `${COUNTED.map((k) => `${k}:${p[k]}`).join(',')},certificate:${madeMs}-${block}-${logIndex}`;
+};
 
-/** @param check where one begins who knew of no checks yet */
-function parsePlace(text: string, check: number): Place | undefined {
+/** @param else_ where one begins who knew of no checks, or of no certificates, yet */
+function parsePlace(text: string, else_: Pick<Place, 'check' | 'certificate'>): Place | undefined {
   const m =
-    /^entry:(\d{1,15}),checkpoint:(\d{1,15}),anchor:(\d{1,15}),quarantine:(\d{1,15})(?:,check:(\d{1,15}))?$/.exec(text);
+    /^entry:(\d{1,15}),checkpoint:(\d{1,15}),anchor:(\d{1,15}),quarantine:(\d{1,15})(?:,check:(\d{1,15}))?(?:,certificate:(\d{1,15})-(\d{1,15})-(\d{1,15}))?$/.exec(
+      text,
+    );
   if (!m) return undefined;
   const [entry, checkpoint, anchor, quarantine] = m.slice(1, 5).map(Number) as [number, number, number, number];
-  return { entry, checkpoint, anchor, quarantine, check: m[5] === undefined ? check : Number(m[5]) };
+  return {
+    ...{ entry, checkpoint, anchor, quarantine },
+    check: m[5] === undefined ? else_.check : Number(m[5]),
+    certificate:
+      m[6] === undefined ? else_.certificate : { madeMs: Number(m[6]), block: Number(m[7]), logIndex: Number(m[8]) },
+  };
 }
 
 export function eventRoutes(
@@ -47,18 +69,18 @@ export function eventRoutes(
       ...needs('viewer'),
       exposeHeadRoute: false, // its answer would never end
       schema: {
-        summary: 'Server-sent events: entry, checkpoint, anchor, quarantine, check',
+        summary: 'Server-sent events: entry, checkpoint, anchor, quarantine, check, certificate',
         description:
           'Begins with what comes next; resumes from Last-Event-ID (the header, or else the parameter from). kinds narrows it.',
         tags: ['status'],
         security: bearer,
         querystring: Type.Object(
           {
-            from: Type.Optional(Type.String({ maxLength: 150 })),
+            from: Type.Optional(Type.String({ maxLength: 250 })),
             kinds: Type.Optional(
               Type.String({
                 pattern: `^(${KINDS.join('|')})(,(${KINDS.join('|')}))*$`,
-                maxLength: 60,
+                maxLength: 80,
               }),
             ),
           },
@@ -75,7 +97,9 @@ export function eventRoutes(
       const header = request.headers['last-event-id'];
       // A browser that connects again has both: the address that it was given, and how far it has come since.
       const from = (Array.isArray(header) ? header[0] : header) || request.query.from;
-      const place = !from ? now(parts) : parsePlace(from, nextCheck(parts));
+      const place = !from
+        ? now(parts)
+        : parsePlace(from, { check: nextCheck(parts), certificate: lastCertificate(parts) });
       if (!place) throw new EdgeError('REQUEST_INVALID', `Last-Event-ID ${JSON.stringify(from)} is none of ours`);
       reply.hijack();
       const out = reply.raw;
@@ -108,12 +132,16 @@ export function eventRoutes(
 
 const nextCheck = ({ checks }: ApiParts): number => (checks.rows.newest ?? -1) + 1;
 
+const lastCertificate = ({ credits }: ApiParts): CertificatePlace =>
+  credits?.newest() ?? { madeMs: 0, block: 0, logIndex: 0 };
+
 const now = (parts: ApiParts): Place => ({
   entry: parts.log.size,
   checkpoint: (parts.log.latest?.size ?? 0) + 1,
   anchor: (parts.anchors(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0) + 1,
   quarantine: (parts.quarantine.list(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0) + 1,
   check: nextCheck(parts),
+  certificate: lastCertificate(parts),
 });
 
 /** One reader. It reads a page only when the reader has taken the one before, so a slow one costs no memory. */
@@ -208,6 +236,13 @@ class Stream {
       place.check = row.idx + 1;
       if (!this.#tell('check', describeCheck(row))) return true;
     }
+    const { credits } = this.#parts;
+    const news = this.#kinds.has('certificate') ? (credits?.news(place.certificate, PAGE) ?? []) : [];
+    for (const { row, place: at } of news) {
+      place.certificate = at;
+      if (!this.#tell('certificate', row)) return true;
+    }
+    if (news.length > 0) return true;
     if (!this.#kinds.has('entry')) {
       place.entry = log.size;
       return false;

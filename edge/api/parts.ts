@@ -59,6 +59,8 @@ export type ApiParts = {
   checks: ChecksParts;
   /** Undefined where this gateway follows no Credits contract. */
   credits?: CreditsParts | undefined;
+  /** JSON Schema of a certificate (credits/certificate.ts), which is published whether or not there are any. */
+  certificateSchema: object;
   /** What the city's registry says of a device; undefined where there is none. */
   registration: (device: Device) => RegistryView | undefined;
   tokens: Tokens;

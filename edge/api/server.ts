@@ -12,6 +12,7 @@ import Value from 'typebox/value';
 import { EdgeError, ERRORS } from '../errors.ts';
 import type { Certificate } from '../tls.ts';
 import { type Person, ROLES, type Role } from '../tokens.ts';
+import { certificateRoutes } from './certificates.ts';
 import { checkRoutes } from './checks.ts';
 import { claimRoutes } from './claims.ts';
 import { deviceRoutes } from './devices.ts';
@@ -146,6 +147,7 @@ export class Api {
     successionRoutes(server, parts);
     forgetRoutes(server, parts);
     await checkRoutes(server, parts);
+    certificateRoutes(server, parts);
     statusRoutes(server, parts);
     peopleRoutes(server, parts);
     claimRoutes(server, parts, this.#o.onTooManyFailures);

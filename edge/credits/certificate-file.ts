@@ -52,7 +52,7 @@ export const ClaimRecord = Type.Object(
     id: Hash,
     slot: Integer,
     wh: Integer,
-    purpose: Type.Enum(['OwnUse', 'KRe100', 'Donation', 'RecApplication', 'StorageCharge']),
+    purpose: Type.Enum(['own-use', 'k-re100', 'donation', 'rec-application', 'storage-charge']),
     beneficiary: Hash,
     recipient: Type.String({ maxLength: 256 }),
   },

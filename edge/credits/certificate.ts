@@ -15,6 +15,7 @@ import { EXPORT_REGISTER, HOUR } from '../wire/boundary.ts';
 import { CONTEXT } from '../wire/vc/credential.ts';
 import { addProof, type Secured, type Signer, verifyProof } from '../wire/vc/proof.ts';
 import { timeText } from '../wire/vc/shape.ts';
+import { FLAGS, type Flag } from './types.ts';
 
 export const CERTIFICATE_CREDENTIAL = 'SejongGranularCertificate';
 export const SCHEME = 'sejong-edge/granular-certificate@1';
@@ -161,12 +162,22 @@ export const Certificate = Type.Object(
     ),
     flow: Members(
       {
-        flags: Type.Array(Type.String({ pattern: '^[a-z][a-z0-9-]{0,39}$' }), {
-          maxItems: 16,
-          uniqueItems: true,
-          description:
-            'What a reader should know: rollover (the register passed its modulus), night (energy of the sun while it is below the horizon), storage (discharge, made against cancelled charge), inverter-deviation (the inverter says otherwise), ...',
-        }),
+        flags: Type.Array(
+          Members(
+            {
+              flag: Type.Enum([...FLAGS]),
+              evidence: Type.Record(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9]{0,39}$' }), Type.Number(), {
+                description: 'In numbers, with the unit at the end of each name',
+              }),
+            },
+            'One thing that a reader should know',
+          ),
+          {
+            maxItems: FLAGS.length,
+            description:
+              'rollover: the register passed its modulus. night: energy of the sun while it is below the horizon. storage: discharge, made against claimed charge. inverter-deviation: the inverter says otherwise. clock-corrected: a clock was off, and by how much was found later',
+          },
+        ),
         storageDevice: Nullable(Did('DID'), 'EnergyTag: storage_device_id, of energy that a storage plant gave back'),
       },
       'Flags',
@@ -231,7 +242,7 @@ export type CertificateFacts = {
   clock: Certificate['meter']['quality']['clock'];
   log: { origin: string; size: number; root: Uint8Array } | undefined;
   plant: { storage: boolean; energySource: string | null; capacityW: number | null; area: string | null };
-  flags: readonly string[];
+  flags: readonly Flag[];
   weight: string | null;
 };
 
@@ -296,7 +307,10 @@ export function makeCertificate(f: CertificateFacts): Certificate {
       supportReceived: null,
       dissemination: null,
     },
-    flow: { flags: [...f.flags], storageDevice: f.plant.storage ? f.device : null },
+    flow: {
+      flags: f.flags.map(({ flag, evidence }) => ({ flag, evidence: { ...evidence } })),
+      storageDevice: f.plant.storage ? f.device : null,
+    },
     rec: { month, applyBy: applyBy(month), weight: f.weight, statutory: false },
   };
   const flaw = [...Value.Errors(Certificate, certificate)][0];

@@ -93,7 +93,7 @@ describe('the portable file of a certificate', () => {
       {
         file: (f) =>
           f.claims.forEach((c) => {
-            c.purpose = 'Donation';
+            c.purpose = 'donation';
           }),
       },
     ],

@@ -11,6 +11,7 @@ import {
   signFile,
 } from '../../edge/credits/certificate-file.ts';
 import { certificateId, gsrnOf } from '../../edge/credits/gsrn.ts';
+import type { FlagName } from '../../edge/credits/types.ts';
 import { encodeVerifierKey, signCheckpoint } from '../../edge/log/checkpoint.ts';
 import { inclusionPath, leafHash, nodeHash, rootAt } from '../../edge/log/merkle.ts';
 import { verifyCertificate } from '../../edge/verify-certificate.ts';
@@ -43,7 +44,7 @@ export type Wanted = {
   endWh?: number;
   wh?: number;
   modulusWh?: number | null;
-  flags?: string[];
+  flags?: FlagName[];
   version?: number;
   /** Wh of each. */
   claims?: number[];
@@ -110,7 +111,7 @@ export function makeFile(w: Wanted = {}): { file: SignedFile; bytes: Uint8Array;
     clock: 'synced',
     log: { origin: ORIGIN, size, root },
     plant: { storage: false, energySource: 'solar', capacityW: 3000, area: 'KR-50' },
-    flags: w.flags ?? [],
+    flags: (w.flags ?? []).map((flag) => ({ flag, evidence: { byWh: 1.5 } })),
     weight: null,
   };
   w.facts?.(facts);
@@ -124,7 +125,7 @@ export function makeFile(w: Wanted = {}): { file: SignedFile; bytes: Uint8Array;
     id: token,
     slot: SLOT,
     wh,
-    purpose: 'KRe100',
+    purpose: 'k-re100',
     beneficiary: `0x${'be'.repeat(32)}`,
     recipient: '',
   });

@@ -1,0 +1,272 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import type { CertificateRowView } from '../../edge/api/credit-views.ts';
+import { commitment } from '../../edge/chain/commitment.ts';
+import { certificateSchema } from '../../edge/credits/certificate.ts';
+import { gsrnOf } from '../../edge/credits/gsrn.ts';
+import { GATEWAY, steps } from '../credits/certificate-rig.ts';
+import { TestDevice } from '../support/gateway.ts';
+import { CREDITS, DAY, HOUR, hash, idOf, OURS, SLOT, startRig, THEIRS, tokenOf } from './certificates-rig.ts';
+
+describe('certificates over HTTP', () => {
+  it('lists them by hour, with what the chain says of each, and page by page', async () => {
+    const { plant, ask, listed } = await startRig();
+    const all = await listed();
+    expect(all).toHaveLength(12);
+    expect(all.map((c) => c.slot)).toEqual([...all.map((c) => c.slot)].sort((a, b) => a - b));
+    expect(all.find((c) => c.id === idOf(plant, 0))).toMatchObject({
+      ...{ meteringPoint: plant.sub, device: plant.did, start: '2026-11-24T03:00:00Z', end: '2026-11-24T04:00:00Z' },
+      ...{ wh: 400, claimedWh: 0, state: 'minted', flags: ['night'], owner: OURS, code: null },
+      transaction: { chainId: 31_337, contract: CREDITS, hash: hash('first mint'), block: 101 },
+    });
+    const paged: string[] = [];
+    let after = '';
+    for (;;) {
+      const { body } = await ask(`/certificates?limit=5${after}`);
+      const { certificates, next } = body as { certificates: CertificateRowView[]; next: string | null };
+      paged.push(...certificates.map((c) => c.id));
+      if (next === null) break;
+      after = `&after=${next}`;
+    }
+    expect(paged).toEqual(all.map((c) => c.id));
+  });
+
+  it('filters by metering point, device, state, hour and claim', async () => {
+    const { plant, other, ask, listed, onItsWay } = await startRig();
+    onItsWay.add(`${commitment(plant.sub)} ${SLOT + 3 * HOUR}`);
+    const ids = async (query: string) => (await listed(query)).map((c) => c.id);
+    const of = (device: TestDevice, ...hours: number[]) => hours.map((n) => idOf(device, n));
+    expect(await ids(`?meteringPoint=${plant.sub}`)).toEqual(of(plant, 0, 1, 2, 3, 4, 5));
+    expect(await ids(`?device=${other.did}&to=2026-11-24T05:00:00Z`)).toEqual(of(other, 0, 1));
+    expect(await ids(`?meteringPoint=${plant.sub}&from=2026-11-24T07:00:00Z`)).toEqual(of(plant, 4, 5));
+    expect(await ids('?state=minted')).toHaveLength(4);
+    expect(await ids('?state=sent')).toEqual(of(plant, 3));
+    expect(await ids(`?state=ready&meteringPoint=${plant.sub}`)).toEqual(of(plant, 4, 5));
+    expect(await ids('?state=ready&limit=1')).toHaveLength(1);
+    expect(await ids('?state=refused')).toEqual(of(other, 5));
+    expect(await ids('?claimed=true')).toEqual([]);
+    expect((await ask(`/certificates?device=${new TestDevice('nobody').did}`)).body).toMatchObject({
+      code: 'DEVICE_UNKNOWN',
+    });
+    for (const bad of [
+      '?state=lost',
+      '?limit=0',
+      '?after=x',
+      '?from=yesterday',
+      '?colour=red',
+      '?from=2026-12-31T23:59:60Z',
+    ])
+      expect((await ask(`/certificates${bad}`)).body, bad).toMatchObject({ status: 400, code: 'REQUEST_INVALID' });
+  });
+
+  it('gives CSV for spreadsheets, in which nothing is a formula', async () => {
+    const { ask } = await startRig();
+    const { headers, text } = await ask('/certificates?format=csv');
+    expect(headers.get('content-type')).toMatch(/^text\/csv/);
+    const lines = text.split('\r\n');
+    expect(lines[0]).toMatch(/^id,version,meteringPoint,device,start,end,wh,/);
+    expect(lines).toHaveLength(14);
+    expect(text).toContain(`"'=1+1, ""quoted"""`);
+  });
+
+  it('says why: two registers, their entries, the root, the arithmetic', async () => {
+    const { gateway, plant, other, ask } = await startRig();
+    const { body } = await ask(`/certificates/${idOf(plant, 1)}`);
+    const { why, certificate } = body as { why: { start: { entry: number; receipt: string } }; certificate: object };
+    const { log } = gateway.parts;
+    expect(why).toMatchObject({
+      ...{ rule: 'difference', arithmetic: '1000801 - 1000400 = 401 Wh', shape: 'reading', capWh: 1050 },
+      start: { boundary: '2026-11-24T04:00:00Z', read: '2026-11-24T04:00:01Z', register: '1-0:2.8.0', wh: 1_000_400 },
+      end: { wh: 1_000_801 },
+      root: { origin: log.origin, size: log.latest?.size, anchor: { block: 99 } },
+    });
+    const { entry, receipt } = why.start;
+    expect(gateway.parts.entries.get(entry)?.seq).toBe(1);
+    expect((await gateway.api(receipt)).status).toBe(200);
+    expect(certificate).toMatchObject({
+      identity: { id: idOf(plant, 1), supersedes: null },
+      meter: { gsrn: gsrnOf(plant.sub), registerEpoch: 1, quality: { clock: 'synced' } },
+    });
+    const refused = (await ask(`/certificates/${idOf(other, 5)}`)).body as { why: { rule: string; text: string } };
+    expect(refused.why).toMatchObject({ rule: 'CREDIT_INVALID' });
+    expect((await ask(`/certificates/${idOf(plant, 9)}`)).body).toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('gives the file that verifies without any of this; not of what is not minted', async () => {
+    const { gateway, plant, ask } = await startRig();
+    const { text, headers } = await ask(`/certificates/${idOf(plant, 2)}/file`);
+    expect(headers.get('content-disposition')).toContain(`${idOf(plant, 2)}.json`);
+    const key = gateway.parts.log.verifierKey;
+    const { failed, lines } = await steps(Buffer.from(text), { issuer: GATEWAY.did, key });
+    expect(failed, lines.join('\n')).toBeUndefined();
+    const no = await ask(`/certificates/${idOf(plant, 5)}/file`);
+    expect(no.body).toMatchObject({ status: 409, code: 'CREDIT_NOT_MINTED', detail: expect.stringContaining('ready') });
+  });
+
+  it('claims: an entry of the audit, the name hashed with a salt that is told once', async () => {
+    const { plant, ask, deeds, calls } = await startRig();
+    const id = idOf(plant, 0);
+    const body = { wh: 100, beneficiary: 'A Bakery in Jochiwon', purpose: 'k-re100' };
+    const { status, body: said, text } = await ask(`/certificates/${id}/claim`, { body });
+    expect(status, text).toBe(200);
+    const { beneficiary, salt, transaction, wh } = said as {
+      beneficiary: string;
+      salt: string;
+      transaction: { hash: string };
+      wh: number;
+    };
+    const salted = Buffer.concat([Buffer.from(salt, 'hex'), Buffer.from(body.beneficiary)]);
+    expect(beneficiary).toBe(`0x${createHash('sha256').update(salted).digest('hex')}`);
+    expect(wh).toBe(100);
+    const line = { meteringPoint: commitment(plant.sub), slot: SLOT, wh: 100 };
+    expect(calls.at(-1)).toEqual(['claim', [line], beneficiary, 1, '']);
+    expect(deeds.at(-1)).toMatchObject({
+      ...{ action: 'credit.claim', on: id, by: { role: 'operator' } },
+      detail: { wh: 100, purpose: 'k-re100', beneficiary, transaction: transaction.hash },
+    });
+    const kept = JSON.stringify([deeds, calls]);
+    expect(kept).not.toContain('Bakery');
+    expect(kept).not.toContain(salt);
+    const twice = (await ask(`/certificates/${id}/claim`, { body })).body as { salt: string; beneficiary: string };
+    expect(twice.beneficiary).not.toBe(beneficiary);
+  });
+
+  it('says who holds them, that they are not minted, or how much is left', async () => {
+    const { plant, other, ask, addClaim, balances } = await startRig();
+    const claim = (id: string, body: object) => ask(`/certificates/${id}/claim`, { body });
+    const purpose = 'own-use';
+    const notOurs = (await claim(idOf(other, 0), { purpose })).body as { detail: string };
+    expect(notOurs).toMatchObject({ status: 409, code: 'CREDIT_NOT_HELD' });
+    expect(notOurs.detail).toContain(THEIRS);
+    balances.set(tokenOf(plant), 5n);
+    const sold = (await claim(idOf(plant, 0), { purpose })).body as { detail: string };
+    expect(sold).toMatchObject({ code: 'CREDIT_NOT_HELD', detail: expect.stringContaining('sold') });
+    balances.set(tokenOf(plant), 1203n);
+    expect((await claim(idOf(plant, 3), { purpose })).body).toMatchObject({ code: 'CREDIT_NOT_MINTED' });
+    expect((await claim(idOf(plant, 0), { purpose, wh: 401 })).body).toMatchObject({ code: 'CREDIT_NOT_ENOUGH' });
+    await addClaim(plant, SLOT + HOUR, 300, 'a claim');
+    expect((await claim(idOf(plant, 1), { purpose, wh: 102 })).body).toMatchObject({
+      code: 'CREDIT_NOT_ENOUGH',
+      detail: expect.stringContaining('101 of 401'),
+    });
+    expect((await claim(idOf(plant, 1), { purpose })).body).toMatchObject({
+      wh: 101,
+      salt: null,
+      beneficiary: `0x${'00'.repeat(32)}`,
+    });
+    for (const bad of [
+      {},
+      { purpose: 'sport' },
+      { purpose, wh: 0 },
+      { purpose, extra: 1 },
+      { purpose: 'donation' },
+      { purpose: 'storage-charge', beneficiary: 'urn:x:y' },
+    ])
+      expect((await claim(idOf(plant, 0), bad)).body, JSON.stringify(bad)).toMatchObject({ code: 'REQUEST_INVALID' });
+    const viewer = await ask(`/certificates/${idOf(plant, 0)}/claim`, { body: { purpose }, role: 'viewer' });
+    expect(viewer.status).toBe(403);
+  });
+
+  it('shows claims with their transactions, and the file walks from them', async () => {
+    const { plant, ask, listed, addClaim } = await startRig();
+    await addClaim(plant, SLOT + HOUR, 300, 'a claim');
+    const { body } = await ask(`/certificates/${idOf(plant, 1)}`);
+    expect(body).toMatchObject({
+      claimedWh: 300,
+      claims: [
+        {
+          wh: 300,
+          purpose: 'k-re100',
+          holder: OURS,
+          beneficiary: hash('somebody'),
+          transaction: { hash: hash('a claim') },
+        },
+      ],
+    });
+    expect((await listed('?claimed=true')).map((c) => c.id)).toEqual([idOf(plant, 1)]);
+    const { lines, failed } = await steps(Buffer.from((await ask(`/certificates/${idOf(plant, 1)}/file`)).text));
+    expect(failed, lines.join('\n')).toBeUndefined();
+    expect(lines[1]).toBe('claims: 300 of 401 Wh, in 1 transactions');
+  });
+
+  it('withdraws a day, with a reason, as an entry of the audit', async () => {
+    const { plant, ask, deeds, calls } = await startRig();
+    const { body } = await ask(`/certificates/${idOf(plant, 0)}/withdraw`, {
+      body: { reason: 'the meter was read wrongly' },
+    });
+    expect(body).toMatchObject({ chainId: 31_337, block: 7 });
+    expect(calls.at(-1)).toEqual(['withdraw', commitment(plant.sub), DAY / 86_400, 'the meter was read wrongly']);
+    expect(deeds.at(-1)).toMatchObject({ action: 'credit.withdraw', on: idOf(plant, 0) });
+    expect((await ask(`/certificates/${idOf(plant, 5)}/withdraw`, { body: { reason: 'x' } })).body).toMatchObject({
+      code: 'CREDIT_NOT_MINTED',
+    });
+  });
+
+  it('lists residuals, and trades', async () => {
+    const { ask } = await startRig();
+    const { body } = await ask('/residuals');
+    expect(body).toMatchObject({ residuals: [{ wh: 1500, from: '2026-11-24T09:00:00Z', month: null, reason: 'gap' }] });
+    expect((await ask('/trades')).body).toEqual({ trades: [] });
+  });
+
+  it('publishes the JSON Schema to everybody', async () => {
+    const { ask } = await startRig();
+    const { status, headers, body } = await ask('/schemas/certificate.json', { role: null });
+    expect([status, headers.get('content-type')]).toEqual([200, 'application/schema+json']);
+    expect(body).toEqual(certificateSchema());
+  });
+
+  it('tells of each change over /events, and goes on where a reader stopped', async () => {
+    const { gateway, url, plant, other, addMint, addClaim, save, rowOf } = await startRig();
+    const read = async (wanted: number, work: () => Promise<void>, from?: string) => {
+      const cut = new AbortController();
+      const answer = await fetch(`${url}/events?kinds=certificate`, {
+        signal: cut.signal,
+        headers: {
+          authorization: `Bearer ${await gateway.token('viewer')}`,
+          ...(from === undefined ? {} : { 'last-event-id': from }),
+        },
+      });
+      expect(answer.status).toBe(200);
+      let text = '';
+      const events: { place: string; data: CertificateRowView }[] = [];
+      await work();
+      for await (const chunk of answer.body as ReadableStream<Uint8Array>) {
+        text += Buffer.from(chunk).toString();
+        for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+          const m = /id: (.*)\nevent: certificate\ndata: (.*)$/.exec(text.slice(0, end));
+          if (m) events.push({ place: m[1] as string, data: JSON.parse(m[2] as string) as CertificateRowView });
+          text = text.slice(end + 2);
+        }
+        if (events.length >= wanted) break;
+      }
+      cut.abort();
+      return events;
+    };
+    const [refused, ...minted] = await read(3, async () => {
+      await save([
+        {
+          ...rowOf.get(idOf(other, 4))!,
+          state: 'refused',
+          code: 'CREDIT_INVALID',
+          detail: 'x',
+          madeMs: (SLOT + 9 * HOUR) * 1000,
+        },
+      ]);
+      await addMint(plant, 3, 2, OURS, 'second mint');
+    });
+    expect(refused?.data).toMatchObject({ id: idOf(other, 4), state: 'refused' });
+    expect(minted.map(({ data }) => [data.id, data.state])).toEqual([3, 4].map((n) => [idOf(plant, n), 'minted']));
+    // Who stopped within a transaction hears of the whole of it again, and of nothing before it.
+    const again = await read(2, async () => undefined, minted[0]?.place);
+    expect(again.map(({ data }) => data.id)).toEqual([3, 4].map((n) => idOf(plant, n)));
+    const one = await read(1, () => addClaim(plant, SLOT + 3 * HOUR, 4, 'another claim'), minted[1]?.place);
+    expect(one[0]?.data).toMatchObject({ id: idOf(plant, 3), claimedWh: 4 });
+  });
+
+  it('says so where there is no chain for them', async () => {
+    const { gateway } = await startRig();
+    expect((await gateway.api('/certificates')).body).toMatchObject({ status: 409, code: 'CREDITS_OFF' });
+    expect((await gateway.api('/schemas/certificate.json')).status).toBe(200);
+  });
+});
