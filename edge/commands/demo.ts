@@ -6,11 +6,13 @@ import { type Gateway, startGateway } from '../gateway.ts';
 import { VERSION } from '../version.ts';
 import type { DecisionKind } from '../wire/vc/check.ts';
 import { countMissing, District } from './district.ts';
+import { CREDIT_PLANTS, Energy } from './energy.ts';
 import { EXIT, EXIT_HELP } from './exit.ts';
 import { foundCity, Gate } from './gate.ts';
 import type { Command } from './index.ts';
 import { Narrator } from './narrator.ts';
 import type { Crediting } from './plants.ts';
+import type { Places } from './trade.ts';
 import { aborted, sleep } from './until.ts';
 
 /** A chain of our own mines at once and costs nothing, so the demo anchors often enough to be watched. */
@@ -22,8 +24,6 @@ const INVERTERS = 1;
 const P256_EVERY = 3;
 /** What is certified is sent to the chain at most so often. */
 const MINT_SECONDS = 2;
-/** One of each sort that the simulator has. */
-const CREDIT_PLANTS = ['honest', 'swapped', 'rollover', 'liar', 'duplicate', 'profile', 'storage'];
 
 export const command: Command = {
   usage: `demo [options]          (npm start -- [options])
@@ -94,9 +94,7 @@ ${EXIT_HELP}`,
     const narrator = new Narrator();
     narrator.say(`Sejong Edge ${VERSION}, data in ${values.data}`);
     District.removeOldLinks(values.data);
-    if (gated) {
-      config.checks = { ...config.checks, ...(await foundCity(values.data)) };
-    }
+    if (gated) config.checks = { ...config.checks, ...(await foundCity(values.data)) };
     // City, vehicles, plants and gateway are on this one machine: they share its clock.
     if (gated || credited) config.clock.source = 'synced';
     let districtIsUp = false;
@@ -107,10 +105,12 @@ ${EXIT_HELP}`,
       // The district brings the tty: it comes after the gateway that it speaks to, and goes before it.
       if (!line.includes('SERIAL_AWAY') || (districtIsUp && !nearTheEnd())) narrator.say(line);
     });
+    const { crediting } = gateway.parts as { crediting?: Crediting & { places: () => Places | undefined } };
     /** Undefined: until it is stopped. */
     const secondsLeft = (): number | undefined =>
       runSeconds === undefined ? undefined : Math.max(1, runSeconds - elapsed() - END_SECONDS);
     let gate: Gate | undefined;
+    const energy = credited ? new Energy(values.data, (line) => narrator.say(line)) : undefined;
     try {
       narrator.introduce(gateway);
       const district = await District.start({
@@ -122,8 +122,8 @@ ${EXIT_HELP}`,
         inverters: INVERTERS,
         p256Every: P256_EVERY,
         every: seconds('every') ?? 1,
-        creditPlants: credited ? CREDIT_PLANTS : [],
-        creditOwners: [],
+        creditPlants: energy ? CREDIT_PLANTS : [],
+        creditOwners: energy?.owners ?? [],
         hostile: values['no-hostile'] !== true,
         seconds: secondsLeft(),
         say: (line) => narrator.say(line),
@@ -137,6 +137,7 @@ ${EXIT_HELP}`,
           came: (line) => narrator.check(line),
         });
       narrator.watch(gateway, district);
+      if (crediting) energy?.watch(gateway, crediting);
       void district.ready.then(() => {
         districtIsUp = true;
         narrator.census(gateway);
@@ -147,6 +148,7 @@ ${EXIT_HELP}`,
       if (failure instanceof EdgeError) throw failure;
       narrator.say('stopping: devices, intake, last checkpoint, last anchor, chain');
       await Promise.all([district.stop(), gate?.stop()]);
+      energy?.stop();
     } catch (error) {
       await gateway.close(0);
       throw error;

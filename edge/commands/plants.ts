@@ -31,6 +31,9 @@ function hours(slots: readonly number[]): string {
   return isRun ? `${hour(first)}Z to ${z(last)}` : `${hour(first)}Z to ${z(last)}, not all`;
 }
 
+/** What sort of credit plant the simulator says that a device is. */
+export const sortOf = (label: string | null): string | undefined => /^credit plant (\w+): /.exec(label ?? '')?.[1];
+
 export class Plants {
   readonly #devices: () => readonly Device[];
   readonly #crediting: Crediting;
@@ -122,7 +125,7 @@ export class Plants {
   #names(): Map<string, { sort: string; name: string }> {
     const names = new Map<string, { sort: string; name: string }>();
     for (const { sub, label } of this.#devices()) {
-      const sort = /^credit plant (\w+): /.exec(label ?? '')?.[1];
+      const sort = sortOf(label);
       const name = sort ?? /^(\S+) \(simulated\)$/.exec(label ?? '')?.[1];
       if (name) names.set(sub, { sort: sort ?? '', name });
     }

@@ -93,8 +93,9 @@ export class CreditEvents {
     head: Block,
     syncedMs: number,
   ): Promise<void> {
-    const before = this.meta;
+    const newest = this.blocks()[0]?.number ?? -1;
     await this.#rows.follow(place, ancestor, events.map(saveEvent), head, syncedMs);
-    if (events.length > 0 || ancestor === undefined || before?.contract !== place.contract) this.onChanged();
+    const isTakenBack = ancestor === undefined || ancestor.number < newest;
+    if (events.length > 0 || isTakenBack) this.onChanged();
   }
 }
