@@ -151,7 +151,7 @@ export class Registrar {
   /** An owner here is a text for people: only an account goes to the chain, and only of what makes credits. */
   #ownerOf(d: Device): string | null {
     if (!mayMint(d) || this.#creditsAccount === undefined) return null;
-    return d.owner !== null && isAddress(d.owner, { strict: false }) ? d.owner : this.#creditsAccount;
+    return d.owner !== null && isAddress(d.owner, { strict: false }) ? d.owner.toLowerCase() : this.#creditsAccount;
   }
 
   async #call(

@@ -12,7 +12,6 @@ import { foundCity, Gate } from './gate.ts';
 import type { Command } from './index.ts';
 import { Narrator } from './narrator.ts';
 import type { Crediting } from './plants.ts';
-import type { Places } from './trade.ts';
 import { aborted, sleep } from './until.ts';
 
 /** A chain of our own mines at once and costs nothing, so the demo anchors often enough to be watched. */
@@ -105,7 +104,7 @@ ${EXIT_HELP}`,
       // The district brings the tty: it comes after the gateway that it speaks to, and goes before it.
       if (!line.includes('SERIAL_AWAY') || (districtIsUp && !nearTheEnd())) narrator.say(line);
     });
-    const { crediting } = gateway.parts as { crediting?: Crediting & { places: () => Places | undefined } };
+    const { crediting } = gateway.parts as { crediting?: Crediting };
     /** Undefined: until it is stopped. */
     const secondsLeft = (): number | undefined =>
       runSeconds === undefined ? undefined : Math.max(1, runSeconds - elapsed() - END_SECONDS);

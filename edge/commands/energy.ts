@@ -1,4 +1,5 @@
 /** The demo's plants, certificates and trade: looks at them now and then, and says what is new. */
+import { rpcClient } from '../chain/rpc.ts';
 import type { Gateway } from '../gateway.ts';
 import { type Crediting, Plants, sortOf } from './plants.ts';
 import { type Places, Trade } from './trade.ts';
@@ -11,6 +12,7 @@ export const CREDIT_PLANTS = ['honest', 'swapped', 'rollover', 'liar', 'duplicat
 export class Energy {
   readonly #say: (line: string) => void;
   readonly #trade: Trade;
+  #plants: Plants | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(data: string, say: (line: string) => void) {
@@ -23,19 +25,30 @@ export class Energy {
     return [this.#trade.owner];
   }
 
-  watch(gateway: Gateway, crediting: Crediting & { places: () => Places | undefined }): void {
-    const plants = new Plants(gateway, crediting, this.#say, Math.floor(Date.now() / 1000));
+  watch(gateway: Gateway, crediting: Crediting): void {
+    this.#plants = new Plants(gateway, crediting, this.#say, Math.floor(Date.now() / 1000));
     const sub = (sort: string): string | undefined =>
       gateway.parts.devices.list().find(({ label }) => sortOf(label) === sort)?.sub;
     this.#timer = setInterval(() => {
-      plants.look();
+      this.#plants?.look();
       const [plant, battery] = [sub('honest'), sub('storage')];
-      if (plant && battery) void this.#trade.look(crediting.places(), crediting.rows, plant, battery);
+      if (plant && battery) void this.#trade.look(placesOf(gateway, crediting), crediting.rows, plant, battery);
     }, EVERY_MS);
   }
 
   /** What is known and not said yet is said. */
   stop(): void {
     clearInterval(this.#timer);
+    this.#plants?.look();
   }
+}
+
+function placesOf(gateway: Gateway, { places }: Crediting): Places | undefined {
+  const { registrar } = gateway.parts.registry;
+  if (!places?.krw || !places.market || !registrar) return undefined;
+  const { rpc, krw, market } = places;
+  return {
+    ...{ ...places, krw, market },
+    issue: (to, amount) => registrar.issue(rpcClient(rpc), krw, to, amount),
+  };
 }

@@ -7,8 +7,12 @@ import type { Device } from '../store/devices.ts';
 export type Crediting = {
   rows: Pick<CreditRows, 'list' | 'residuals' | 'boundaries'>;
   summary: () => { certificates: number; mintedWh: number; refusedMints: number };
+  readonly places:
+    | { rpc: string; chainId: number; credits: Hex; krw: Hex | undefined; market: Hex | undefined }
+    | undefined;
 };
 
+type Hex = `0x${string}`;
 type Certificate = CertificateRow & Minted;
 
 const HOUR = 3600;
