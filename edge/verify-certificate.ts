@@ -213,13 +213,12 @@ function checkRegisters({ meter, energy, flow }: Certificate): string {
   return `${modulusWh} - ${before} + ${after} = ${wh} Wh (${meter.register}, rollover)`;
 }
 
-/** The time is that between the readings, as in the contract. */
-function checkCap({ plant, meter, energy }: Certificate): string {
+function checkCap({ plant, energy }: Certificate): string {
   if (plant.capacityW === null) return invalid('the rated power of the plant is not known');
-  const seconds = secondsOf(meter.end.read) - secondsOf(meter.start.read);
-  const most = mostWh(plant.capacityW, seconds);
-  if (energy.wh > most) invalid(`${energy.wh} Wh, and a plant of ${plant.capacityW} W makes ${most} at most`);
-  return `${energy.wh} Wh, at most ${most} of ${plant.capacityW} W in ${seconds} s`;
+  const most = mostWh(plant.capacityW, HOUR);
+  if (energy.wh > most)
+    invalid(`${energy.wh} Wh, and a plant of ${plant.capacityW} W makes ${most} in an hour at most`);
+  return `${energy.wh} Wh, and ${plant.capacityW} W make ${most} in an hour at most`;
 }
 
 function checkEnvelopes(file: SignedFile, { meter, slot }: Certificate, envelopes: readonly Envelope[]): string {

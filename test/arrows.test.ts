@@ -64,13 +64,13 @@ const LAYERS: [string, string[]][] = [
   ]),
   ['edge/verify-bundle.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/verify-gap.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
-  [
-    'edge/verify-certificate.ts',
+  ...['edge/verify-certificate.ts', 'edge/verify-certificate-chain.ts'].map((file): [string, string[]] => [
+    file,
     [
-      ...['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/credits/', 'edge/verify.ts'],
-      ...['contract', 'rpc', 'commitment', 'credits-contract'].map((f) => `edge/chain/${f}.ts`),
+      ...['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/credits/', 'edge/verify.ts', 'edge/verify-certificate.ts'],
+      ...['commitment', 'credits-reader'].map((f) => `edge/chain/${f}.ts`),
     ],
-  ],
+  ]),
   // Makes the API's certificates of rules, rows and chain, for gateway.ts.
   [
     'edge/certificates.ts',

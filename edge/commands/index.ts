@@ -52,6 +52,10 @@ const COMMANDS: Record<string, Known> = {
     summary: "Verify a receipt or a bundle: the device's signature, the log, the chain. Needs no gateway.",
     load: () => import('./verify.ts'),
   },
+  credits: {
+    summary: 'List, explain, claim, withdraw and export certificates; verify one without a gateway.',
+    load: () => import('./credits.ts'),
+  },
   fraud: {
     summary: 'Find two statements of one log that contradict each other, and write or show the proof.',
     load: () => import('./fraud.ts'),

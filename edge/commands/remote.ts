@@ -4,8 +4,8 @@ import { EdgeError, ERRORS, type ErrorCode } from '../errors.ts';
 import { runInfo } from '../run-info.ts';
 import { LOCAL_OPTIONS, LOCAL_USAGE, localConfig, localToken } from './local.ts';
 
-const text = { type: 'string' } as const;
-export const REMOTE_OPTIONS = { ...LOCAL_OPTIONS, url: text, token: text } as const;
+const string = { type: 'string' } as const;
+export const REMOTE_OPTIONS = { ...LOCAL_OPTIONS, url: string, token: string } as const;
 export const REMOTE_USAGE = `  --url URL       the gateway's API (default: the running one of the data folder)
   --token TOKEN   or SEJONG_TOKEN: an operator's token (default: made from the keys of the data folder)
 ${LOCAL_USAGE}`;
@@ -21,13 +21,16 @@ const TOKEN_SECONDS = 3600;
  * @param name of the command, for the audit trail
  * @throws EdgeError USAGE where nothing runs
  */
-export async function remote(values: Values, name: string): Promise<{ ask: Ask; config: Config; url: string }> {
+export async function remote(
+  values: Values,
+  name: string,
+): Promise<{ ask: Ask; text: (path: string) => Promise<string>; config: Config; url: string }> {
   const config = localConfig(values);
   const url = values.url ?? runInfo(config.dataFolder)?.http;
   if (url === undefined)
     throw new EdgeError('USAGE', `no gateway runs on ${config.dataFolder}; start it, or give --url`);
   const token = values.token ?? process.env.SEJONG_TOKEN ?? (await localToken(config, name, 'operator', TOKEN_SECONDS));
-  const ask: Ask = async <Answer>(path: string, body?: unknown) => {
+  const good = async (path: string, body?: unknown): Promise<Response> => {
     const answer = await fetch(new URL(path, url), {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
@@ -41,11 +44,13 @@ export async function remote(values: Values, name: string): Promise<{ ask: Ask; 
         `${url} does not answer (${(error.cause as Error | undefined)?.message ?? error.message})`,
       );
     });
+    if (answer.ok) return answer;
     const result = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string };
-    if (answer.ok) return result as Answer;
     throw result.code && Object.hasOwn(ERRORS, result.code)
       ? new EdgeError(result.code as ErrorCode, result.detail ?? '')
       : new EdgeError('INTERNAL', `${url} answered ${answer.status}`);
   };
-  return { ask, config, url };
+  const ask: Ask = async <Answer>(path: string, body?: unknown) =>
+    (await (await good(path, body)).json().catch(() => ({}))) as Answer;
+  return { ask, text: async (path) => (await good(path)).text(), config, url };
 }

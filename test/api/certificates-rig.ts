@@ -245,5 +245,20 @@ export async function startRig() {
   }
   const listed = async (query = ''): Promise<CertificateRowView[]> =>
     ((await ask(`/certificates${query}`)).body as { certificates: CertificateRowView[] }).certificates;
-  return { gateway, url, plant, other, ask, listed, addMint, addClaim, save, rowOf, deeds, calls, balances, onItsWay };
+  return {
+    gateway,
+    url,
+    plant,
+    other,
+    ask,
+    listed,
+    addMint,
+    addClaim,
+    save,
+    rowOf,
+    deeds,
+    calls,
+    balances,
+    onItsWay,
+  };
 }
