@@ -9,11 +9,14 @@ import { EdgeError } from '../errors.ts';
 import type { CreditEvent, CreditEvents } from '../store/credit-events.ts';
 import { blockAt, type Log, logsIn } from './blocks.ts';
 import {
+  type Before,
+  type CreditsEvent,
   creditAddresses,
   decodeCreditsLog,
   deployCreditsData,
   deployKrwData,
   deployMarketData,
+  type EventPart,
   partsOf,
 } from './credits-contract.ts';
 import { EventFollower, type FollowerState } from './follower.ts';
@@ -90,6 +93,32 @@ async function deployMissing(client: PublicClient, chainId: number, o: CreditsDe
     if (!(await isDeployed(client, at))) await sendOnce(client, account, chainId, undefined, data, `deploy ${what}`);
 }
 
+/** What is known of tokens and slots: by the table, and by what was read since. */
+class Known implements Before {
+  readonly #table: CreditEvents;
+  readonly #points = new Map<string, Hex>();
+  readonly #claimed = new Map<string, number>();
+
+  constructor(table: CreditEvents) {
+    this.#table = table;
+  }
+
+  pointOf = (token: Hex): Hex | undefined => this.#points.get(token) ?? (this.#table.pointOf(token) as Hex | undefined);
+
+  claimedOf = (point: Hex, slot: number): number =>
+    this.#claimed.get(`${point} ${slot}`) ?? this.#table.claimedOf(point, slot);
+
+  add({ event, args }: CreditsEvent, { point, token, slot, wh }: EventPart): void {
+    if (!point || !token) return;
+    this.#points.set(token, point);
+    if (slot === null) return;
+    const at = (slot - (args.firstSlot as number)) / 3600;
+    if (event === 'Minted')
+      this.#claimed.set(`${point} ${slot}`, ((args.amounts as number[])[at] as number) - (wh ?? 0));
+    if (event === 'ClaimSingle') this.#claimed.set(`${point} ${slot}`, this.claimedOf(point, slot) + (wh ?? 0));
+  }
+}
+
 /** Events slot by slot, with the times of their blocks. */
 async function read(
   client: PublicClient,
@@ -99,8 +128,7 @@ async function read(
   table: CreditEvents,
 ): Promise<CreditEvent[]> {
   const logs = await logsIn(client, contracts, from, to);
-  /** Of tokens that are minted in these very blocks. */
-  const points = new Map<string, Hex>();
+  const known = new Known(table);
   const times = new Map<number, number>();
   const timeOf = async (block: number): Promise<number> => {
     const time = times.get(block) ?? (await blockAt(client, block))?.time;
@@ -113,8 +141,8 @@ async function read(
     const said = decodeCreditsLog(log.topics, log.data);
     if (!said) continue;
     const time = await timeOf(log.block);
-    for (const [part, row] of partsOf(said, (token) => points.get(token) ?? (table.pointOf(token) as Hex)).entries()) {
-      if (row.token && row.point) points.set(row.token, row.point);
+    for (const [part, row] of partsOf(said, known).entries()) {
+      known.add(said, row);
       events.push({ ...placeOf(log), ...row, part, event: said.event, time, data: JSON.stringify(said.args) });
     }
   }

@@ -321,22 +321,35 @@ export type EventPart = {
 const NOTHING: EventPart = { point: null, token: null, slot: null, version: null, wh: null };
 const word = (value: JsonArg | undefined): Hex => numberToHex(BigInt(value as string | number), { size: 32 });
 
+/** What is known of the events before. */
+export type Before = {
+  /** The metering point that a token is of. */
+  pointOf: (token: Hex) => Hex | undefined;
+  /** Wh of a slot that count as claimed: claims, and debts that were taken off. They outlive a withdrawal. */
+  claimedOf: (point: Hex, slot: number) => number;
+};
+
 /**
- * What an event says slot by slot. Those of a mint share what was debited, the first slots first.
- * @param pointOf the metering point that a token is of, where it is known
+ * What an event says slot by slot. Of a mint, what was claimed of a slot in earlier versions is taken off that slot, and
+ * what else was debited, off the first slots on, as the contract does.
  */
-export function partsOf({ event, args: a }: CreditsEvent, pointOf: (token: Hex) => Hex | undefined): EventPart[] {
+export function partsOf({ event, args: a }: CreditsEvent, before: Before): EventPart[] {
   switch (event) {
     case 'Minted': {
       const token = word(a.id);
+      const point = a.meteringPoint as Hex;
       const { version } = parseTokenId(token);
-      let debt = a.debited as number;
-      const first = a.firstSlot as number;
-      return (a.amounts as number[]).flatMap((certified, i) => {
+      const slots = (a.amounts as number[]).flatMap((certified, i) => {
         if (certified === 0) return [];
-        const debited = Math.min(debt, certified);
+        const slot = (a.firstSlot as number) + i * HOUR;
+        const claimed = a.debited === 0 ? 0 : Math.min(certified, before.claimedOf(point, slot));
+        return [{ slot, wh: certified - claimed, claimed }];
+      });
+      let debt = (a.debited as number) - slots.reduce((sum, { claimed }) => sum + claimed, 0);
+      return slots.map(({ slot, wh }) => {
+        const debited = Math.max(0, Math.min(debt, wh));
         debt -= debited;
-        return [{ point: a.meteringPoint as Hex, token, slot: first + i * HOUR, version, wh: certified - debited }];
+        return { point, token, slot, version, wh: wh - debited };
       });
     }
     case 'ResidualMinted': {
@@ -349,7 +362,7 @@ export function partsOf({ event, args: a }: CreditsEvent, pointOf: (token: Hex) 
       const { version } = parseTokenId(token);
       return [
         {
-          point: pointOf(token) ?? null,
+          point: before.pointOf(token) ?? null,
           token,
           slot: Number(BigInt(a.data as string)),
           version,

@@ -65,6 +65,25 @@ export class CreditEvents {
     return row && hexOf(row.point);
   }
 
+  /**
+   * Wh of a slot that count as claimed: what of its newest certificate was debited, and all claims since.
+   * @param point 0x and 64 hex digits
+   */
+  claimedOf(point: string, slot: number): number {
+    const row = this.#store.get<{ claimed: number }>(
+      `WITH newest AS (SELECT block, log_index,
+         json_extract(data, '$.amounts[' || ((slot - json_extract(data, '$.firstSlot')) / 3600) || ']') - wh AS debited
+         FROM credit_events WHERE event = 'Minted' AND point = ?1 AND slot = ?2
+         ORDER BY block DESC, log_index DESC LIMIT 1)
+       SELECT coalesce((SELECT debited FROM newest), 0) + coalesce((SELECT sum(wh) FROM credit_events c
+         WHERE event = 'ClaimSingle' AND point = ?1 AND slot = ?2 AND (c.block, c.log_index) >
+           (coalesce((SELECT block FROM newest), -1), coalesce((SELECT log_index FROM newest), -1))), 0) AS claimed`,
+      bytesOf(point),
+      slot,
+    );
+    return row?.claimed ?? 0;
+  }
+
   /** Where a device's register begins anew, as the contract knows it, in Wh; undefined: it doesn't. */
   modulusOf(device: string): number | undefined {
     const row = this.#store.get<{ modulus: number }>(

@@ -137,7 +137,7 @@ describe('events', () => {
       event: 'Minted',
       args: { amounts: [200, 0, 300, 100, 100, 100, 50, 25, 25], debited: 250, owner: OWNER.toLowerCase() },
     });
-    const parts = partsOf(said as NonNullable<typeof said>, () => undefined);
+    const parts = partsOf(said as NonNullable<typeof said>, { pointOf: () => undefined, claimedOf: () => 0 });
     const first = 20_781 * 86_400 + 7200;
     expect(parts.map(({ slot, wh }) => [((slot as number) - first) / 3600, wh])).toEqual([
       [0, 0],
@@ -154,6 +154,14 @@ describe('events', () => {
     );
   });
 
+  it('of a mint after a withdrawal take off of each slot what was claimed of it, and then what else is owed', () => {
+    const { topics, data } = minted(150n, [(200n << 224n) | (300n << 192n)]);
+    const said = decodeCreditsLog(topics, data) as NonNullable<ReturnType<typeof decodeCreditsLog>>;
+    const first = 20_781 * 86_400 + 7200;
+    const claimedOf = (_: Hex, slot: number): number => (slot === first ? 0 : 120);
+    expect(partsOf(said, { pointOf: () => undefined, claimedOf }).map(({ wh }) => wh)).toEqual([170, 180]);
+  });
+
   it.each([
     ['abi.encode', toHex(1_795_507_200, { size: 32 })],
     ['packed', toHex(1_795_507_200, { size: 5 })],
@@ -166,7 +174,7 @@ describe('events', () => {
     }) as Hex[];
     const data = encodeAbiParameters(parseAbiParameters('uint256, uint256, bytes'), [BigInt(token), 412n, slot]);
     const said = decodeCreditsLog(topics, data) as NonNullable<ReturnType<typeof decodeCreditsLog>>;
-    expect(partsOf(said, (of) => (of === token ? POINT : undefined))).toEqual([
+    expect(partsOf(said, { pointOf: (of) => (of === token ? POINT : undefined), claimedOf: () => 0 })).toEqual([
       { point: POINT, token, slot: 1_795_507_200, version: 0, wh: 412 },
     ]);
     expect(said.args.id).toBe(token.replace(/^0x0+/, '0x'));
