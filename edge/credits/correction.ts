@@ -9,15 +9,14 @@
 import { HOUR } from '../wire/boundary.ts';
 import { dayOf } from './time.ts';
 
-/** `lane` is what the tokens of the slot and its claims amount to: circulating + claimed. */
-type Slot = { certifiedWh: number; laneWh: number };
-
 export class Correction {
-  /** Certified slots of the newest versions. */
-  readonly #slots = new Map<number, Slot>();
-  readonly #claimed = new Map<number, number>();
+  /** What the slots that are certified now were certified with. */
+  readonly #lanes = new Map<number, number>();
+  /** What is off a slot: claimed, or taken for a debt. It outlives a withdrawal. */
+  readonly #off = new Map<number, number>();
   readonly #versions = new Map<number, number>();
   #debtWh = 0;
+  #claimedWh = 0;
 
   get debtWh(): number {
     return this.#debtWh;
@@ -28,39 +27,47 @@ export class Correction {
   }
 
   certified(slot: number): number | undefined {
-    return this.#slots.get(slot)?.certifiedWh;
+    return this.#lanes.get(slot);
   }
 
-  claimed(slot: number): number {
-    return this.#claimed.get(slot) ?? 0;
+  off(slot: number): number {
+    return this.#off.get(slot) ?? 0;
   }
 
   /** Tokens of the slot that may still be claimed or moved. */
   left(slot: number): number {
-    const made = this.#slots.get(slot);
-    return made ? made.laneWh - this.claimed(slot) : 0;
+    const wh = this.#lanes.get(slot);
+    return wh === undefined ? 0 : wh - this.off(slot);
   }
 
   /**
-   * @returns tokens that the owner gets, and what was taken off for claims and debts
-   * @throws RangeError where the slot is certified
+   * Slots of one batch, in the order of time. First what was claimed of each before comes off it, and what is too much is
+   * owed; then what is owed comes off, from the first slot on.
+   * @returns tokens that the owner gets, and what was taken off
+   * @throws RangeError where a slot is certified
    */
-  certify(slot: number, wh: number): { tokensWh: number; debitedWh: number } {
-    if (slot % HOUR !== 0 || this.#slots.has(slot)) throw new RangeError(`slot ${slot} is certified, or none`);
-    const claimed = this.claimed(slot);
-    this.#debtWh += Math.max(0, claimed - wh);
-    const fresh = Math.max(0, wh - claimed);
-    const paid = Math.min(fresh, this.#debtWh);
-    this.#debtWh -= paid;
-    const tokensWh = fresh - paid;
-    this.#slots.set(slot, { certifiedWh: wh, laneWh: claimed + tokensWh });
-    return { tokensWh, debitedWh: wh - tokensWh };
+  certify(batch: readonly { slot: number; wh: number }[]): { tokensWh: number; debitedWh: number } {
+    for (const { slot } of batch)
+      if (slot % HOUR !== 0 || this.#lanes.has(slot)) throw new RangeError(`slot ${slot} is certified, or none`);
+    for (const { slot, wh } of batch) {
+      this.#lanes.set(slot, wh);
+      this.#debtWh += Math.max(0, this.off(slot) - wh);
+      this.#off.set(slot, Math.min(wh, this.off(slot)));
+    }
+    for (const { slot } of batch) {
+      const paid = Math.min(this.left(slot), this.#debtWh);
+      this.#off.set(slot, this.off(slot) + paid);
+      this.#debtWh -= paid;
+    }
+    const [certifiedWh, tokensWh] = [sum(batch.map((b) => b.wh)), sum(batch.map((b) => this.left(b.slot)))];
+    return { tokensWh, debitedWh: certifiedWh - tokensWh };
   }
 
   /** @throws RangeError where less is left */
   claim(slot: number, wh: number): void {
     if (wh <= 0 || wh > this.left(slot)) throw new RangeError(`${this.left(slot)} Wh of slot ${slot} are left`);
-    this.#claimed.set(slot, this.claimed(slot) + wh);
+    this.#off.set(slot, this.off(slot) + wh);
+    this.#claimedWh += wh;
   }
 
   /**
@@ -68,22 +75,28 @@ export class Correction {
    * @throws RangeError where nothing of the day is certified
    */
   withdraw(day: number): number {
-    const slots = [...this.#slots.keys()].filter((slot) => dayOf(slot) === day);
+    const slots = [...this.#lanes.keys()].filter((slot) => dayOf(slot) === day);
     if (slots.length === 0) throw new RangeError(`nothing of day ${day} is certified`);
-    const wh = slots.reduce((sum, slot) => sum + this.left(slot), 0);
-    for (const slot of slots) this.#slots.delete(slot);
+    const wh = sum(slots.map((slot) => this.left(slot)));
+    for (const slot of slots) this.#lanes.delete(slot);
     this.#versions.set(day, this.version(day) + 1);
     return wh;
   }
 
-  /** Sums over all slots: certified in their newest version, claimed in whatever version, and what circulates. */
-  get totals(): { certifiedWh: number; claimedWh: number; circulatingWh: number; debtWh: number } {
-    const sum = (of: Iterable<number>): number => [...of].reduce((a, b) => a + b, 0);
+  /**
+   * Sums over all slots. What is claimed and what circulates is what is certified, and what is owed, and what is off hours
+   * that were withdrawn and are not certified again (`openWh`): claimed + circulating = certified + debt + open.
+   */
+  get totals(): { certifiedWh: number; claimedWh: number; circulatingWh: number; debtWh: number; openWh: number } {
+    const slots = [...this.#lanes.keys()];
     return {
-      certifiedWh: sum([...this.#slots.values()].map((s) => s.certifiedWh)),
-      claimedWh: sum(this.#claimed.values()),
-      circulatingWh: sum([...this.#slots.keys()].map((slot) => this.left(slot))),
+      certifiedWh: sum([...this.#lanes.values()]),
+      claimedWh: this.#claimedWh,
+      circulatingWh: sum(slots.map((slot) => this.left(slot))),
       debtWh: this.#debtWh,
+      openWh: sum([...this.#off].map(([slot, wh]) => (this.#lanes.has(slot) ? 0 : wh))),
     };
   }
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);

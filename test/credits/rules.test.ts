@@ -1,7 +1,7 @@
 /** The rules of certificates, one after the other, under the words in which they were agreed. */
 import { describe, expect, it } from 'vitest';
 import { mostWh } from '../../edge/credits/cap.ts';
-import { highestSun } from '../../edge/credits/sun.ts';
+import { HORIZON, highestSun, sunElevation } from '../../edge/credits/sun.ts';
 import { boundaryOf, kstMonthEnd, kstMonthRange, kstMonthStart, RAW_SLOT, slotOf } from '../../edge/credits/time.ts';
 import { brief, HOUR, hourly, meter, NOON, plant, profile, reading, SEJONG, settled, swap } from './rig.ts';
 
@@ -303,13 +303,14 @@ describe('7. A slot is capped by capacity × duration × 1.05; energy at night f
     });
   });
 
-  it('the sun of Sejong rises and sets when the almanac says', () => {
-    // Korea Astronomy and Space Science Institute publishes 05:13 and 19:50 (KST) for a midsummer day, 07:38 and 17:20 for midwinter.
-    const up = (text: string): boolean => highestSun(utc(text), utc(text), SEJONG) > -0.833;
-    expect([up('2026-06-20T20:08:00Z'), up('2026-06-20T20:18:00Z')]).toEqual([false, true]);
-    expect([up('2026-06-21T10:44:00Z'), up('2026-06-21T10:54:00Z')]).toEqual([true, false]);
-    expect([up('2026-12-21T22:32:00Z'), up('2026-12-21T22:43:00Z')]).toEqual([false, true]);
-    expect([up('2026-12-22T08:13:00Z'), up('2026-12-22T08:25:00Z')]).toEqual([true, false]);
+  it('the sun of Sejong sets and rises when the Korea Astronomy and Space Science Institute says', () => {
+    // Published for Sejong: last sunset of 2019 at 17:25 KST, first sunrise of 2020 at 07:43.
+    const up = (text: string): boolean => sunElevation(utc(text), SEJONG) > HORIZON;
+    expect([up('2019-12-31T08:24:00Z'), up('2019-12-31T08:26:30Z')]).toEqual([true, false]);
+    expect([up('2019-12-31T22:41:30Z'), up('2019-12-31T22:44:00Z')]).toEqual([false, true]);
+    const noon = (day: string): number => highestSun(utc(`${day}T00:00:00Z`), utc(`${day}T09:00:00Z`), SEJONG);
+    expect(noon('2026-06-21')).toBeCloseTo(90 - 36.48 + 23.44, 0);
+    expect(noon('2026-12-22')).toBeCloseTo(90 - 36.48 - 23.44, 0);
   });
 
   it('energy of the sun at night is flagged, of the wind or by day it is not', () => {
