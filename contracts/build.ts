@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-const CONTRACTS = ['Anchors', 'Devices', 'KrwDepositToken', 'Market'];
+const CONTRACTS = ['Anchors', 'Credits', 'Devices', 'KrwDepositToken', 'Market'];
 
 const here = import.meta.dirname;
 const bin = join(here, '../node_modules/.bin');

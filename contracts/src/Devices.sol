@@ -99,14 +99,32 @@ contract Devices is IDevices, AccessControlDefaultAdminRules, Multicall {
         Device storage heir = _devices[by];
         // After the move, so that a device that would replace itself isn't active any more.
         if (heir.status != Status.Active) revert HeirNotActive(by, heir.status);
-        if (heir.meteringPoint != _devices[device].meteringPoint) revert OtherMeteringPoint(device, by);
-        _devices[device].replacedBy = by;
+        Device storage d = _devices[device];
+        if (heir.meteringPoint != d.meteringPoint) revert OtherMeteringPoint(device, by);
+        d.replacedBy = by;
+        if (d.validUntil > _now()) d.validUntil = _now();
         emit StatusChanged(device, Status.Replaced, by, _now());
     }
 
     /// @inheritdoc IDevices
     function get(bytes32 device) external view returns (Device memory) {
         return _devices[device];
+    }
+
+    /// @inheritdoc IDevices
+    function plant(bytes32 device) external view returns (Plant memory) {
+        Device storage d = _devices[device];
+        return Plant({
+            owner: d.owner,
+            status: d.status,
+            custody: d.custody,
+            validFrom: d.validFrom,
+            validUntil: d.validUntil,
+            meteringPoint: d.meteringPoint,
+            kind: d.kind,
+            energySource: d.energySource,
+            capacityW: d.capacityW
+        });
     }
 
     /// @inheritdoc IDevices

@@ -121,6 +121,9 @@ interface ICredits {
     error OutsidePeriod(bytes32 device, uint40 iat);
     /// @notice Nothing was given, or more than a day.
     error BadBatch();
+    /// @notice A field has a value that no envelope has: a register from 2^53 on, an unknown shape, bits where zeros must be,
+    /// an `iss` or `sub` of no or more than 256 bytes.
+    error BadField();
     /// @notice A reading is more than 60 s away from a full hour.
     error NotAtBoundary(uint40 iat);
     /// @notice Readings of a batch are of hours that follow each other, in their order, in one UTC day.
@@ -223,6 +226,10 @@ interface ICredits {
 
     /// @notice Wh that a storage plant may still give back.
     function chargedOf(bytes32 meteringPoint) external view returns (uint256);
+
+    /// @notice Whether signatures of P-256 devices are checked here: the chain had the precompile of EIP-7951 (0x100) when
+    /// this contract was deployed. If not, they are believed like those of Ed25519 devices.
+    function checksP256() external view returns (bool);
 
     /// @notice Wh that are still to be taken off coming slots of a metering point.
     function debtOf(bytes32 meteringPoint) external view returns (uint256);

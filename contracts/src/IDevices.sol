@@ -69,6 +69,19 @@ interface IDevices {
         bytes32 replacedBy;
     }
 
+    /// @notice What of it decides about credits: all but the heir.
+    struct Plant {
+        address owner;
+        Status status;
+        Custody custody;
+        uint40 validFrom;
+        uint40 validUntil;
+        bytes32 meteringPoint;
+        bytes12 kind;
+        bytes12 energySource;
+        uint64 capacityW;
+    }
+
     /// @notice A device is registered, and active. `time` here and below is the block's.
     event Registered(
         bytes32 indexed device,
@@ -94,7 +107,8 @@ interface IDevices {
         uint40 time
     );
 
-    /// @notice A device has another status. `replacedBy` is zero unless that is Replaced.
+    /// @notice A device has another status. `replacedBy` is zero unless that is Replaced; then its period ends at `time`, if
+    /// it didn't end before.
     event StatusChanged(bytes32 indexed device, Status indexed status, bytes32 replacedBy, uint40 time);
 
     /// @notice Zero bytes are no commitment, and no kind.
@@ -146,12 +160,16 @@ interface IDevices {
 
     /// @notice Another device takes over its metering point: a meter that was swapped, or the same one with a new key.
     /// @dev The heir is registered before. Since it must be active, and what is replaced never is again, no chain of
-    /// replacements comes back to where it began. Reverts, in this order, with `UnknownDevice`, `WrongStatus`,
-    /// `HeirNotActive`, `OtherMeteringPoint`.
+    /// replacements comes back to where it began. The period of what is replaced ends with this block: what it signed
+    /// before may still count, what comes later is the heir's. Reverts, in this order, with `UnknownDevice`,
+    /// `WrongStatus`, `HeirNotActive`, `OtherMeteringPoint`.
     function replace(bytes32 device, bytes32 by) external;
 
     /// @notice All that is held of a device; its status is Unknown, and all else zero, where it isn't registered.
     function get(bytes32 device) external view returns (Device memory);
+
+    /// @notice The same without the heir, for a contract that asks often. @dev Three slots of storage in place of four.
+    function plant(bytes32 device) external view returns (Plant memory);
 
     /// @notice Whether a device may speak in this block: it is active, and within its period.
     function isActive(bytes32 device) external view returns (bool);

@@ -173,8 +173,23 @@ contract DevicesTest is Harness {
         register(HEIR);
         expectStatus(METER, IDevices.Status.Replaced, HEIR);
         replace(METER, HEIR);
-        assertHeld(METER, meter(), IDevices.Status.Replaced, HEIR);
+        IDevices.Registration memory r = meter();
+        r.validUntil = NOW;
+        assertHeld(METER, r, IDevices.Status.Replaced, HEIR);
         assertHeld(HEIR, meter(), IDevices.Status.Active, 0);
+    }
+
+    function testFuzz_ThePeriodOfWhatIsReplacedEndsThenIfItDidNotBefore(uint40 until, uint40 time) public {
+        vm.assume(until != 0);
+        IDevices.Registration memory r = meter();
+        r.validUntil = until;
+        vm.prank(CITY);
+        devices.register(METER, r);
+        register(HEIR);
+        vm.warp(time);
+        replace(METER, HEIR);
+        if (time < until) r.validUntil = time;
+        assertHeld(METER, r, IDevices.Status.Replaced, HEIR);
     }
 
     /// @dev The whole table: from each status to each other, what is taken and what is refused.
@@ -304,7 +319,9 @@ contract DevicesTest is Harness {
         devices.multicall(calls);
         vm.prank(CITY);
         devices.multicall(calls);
-        assertHeld(METER, meter(), IDevices.Status.Replaced, HEIR);
+        IDevices.Registration memory r = meter();
+        r.validUntil = NOW;
+        assertHeld(METER, r, IDevices.Status.Replaced, HEIR);
     }
 
     // --- the words of these tests ----------------------------------------------------------------------------------
@@ -376,5 +393,8 @@ contract DevicesTest is Harness {
             replacedBy: by
         });
         vm.assertEq(keccak256(abi.encode(devices.get(device))), keccak256(abi.encode(wanted)), "what is held");
+        IDevices.Plant memory plant = devices.plant(device);
+        // The heir comes last.
+        vm.assertEq(keccak256(abi.encode(plant, by)), keccak256(abi.encode(wanted)), "the same but for the heir");
     }
 }

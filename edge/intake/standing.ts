@@ -47,7 +47,9 @@ export function endings(
     if (registered.elsewhere) add('of another metering point', 0);
     if (registered.status !== 'active') add(registered.status, registered.since);
     if (clockSynced && receivedMs < validFrom * 1000) add('not valid yet', validFrom);
-    if (clockSynced && validUntil !== null && receivedMs >= validUntil * 1000) add('expired', validUntil);
+    // The period of what is replaced ends then: that needn't be said twice.
+    const over = registered.status === 'replaced' && validUntil === registered.since;
+    if (clockSynced && validUntil !== null && !over && receivedMs >= validUntil * 1000) add('expired', validUntil);
   }
   return found;
 }

@@ -51,8 +51,11 @@ export function foldEvents(events: readonly RegistryEvent[]): Registration | und
     else if (e.event === 'amended') {
       const { owner, energySource, capacityW, validFrom, validUntil } = e;
       now = { ...now, owner, energySource, capacityW, validFrom, validUntil, block };
-    } else if (!FINAL_STATUSES.has(now.status))
+    } else if (!FINAL_STATUSES.has(now.status)) {
       now = { ...now, status: e.status, replacedBy: e.replacedBy, since: e.time, block };
+      // As the contract does.
+      if (e.status === 'replaced') now.validUntil = Math.min(now.validUntil ?? e.time, e.time);
+    }
   }
   return now;
 }

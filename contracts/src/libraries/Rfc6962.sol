@@ -163,4 +163,86 @@ library Rfc6962 {
         }
         return (r, wanted);
     }
+
+    /// @notice The root over some leaves of a tree of `size`, and how many of `nodes` it took: the caller compares both.
+    /// @dev `row` has two words for each leaf, its index and its hash; indices rise and are below `size`. It is written
+    /// over: row by row it becomes the nodes above, to the root. The last node of a row of odd width has no sibling, and
+    /// goes up as it is, which is the tree of RFC 6962. Nodes are taken as ICredits.Proof says; beyond their end other
+    /// calldata is read, or zeros, as in `_climb`.
+    function multiRoot(uint256[] memory row, uint256 size, bytes32[] calldata nodes)
+        internal
+        view
+        returns (bytes32 root, uint256 wanted)
+    {
+        assembly ("memory-safe") {
+            let n := mload(0x40)
+            mstore8(n, 1)
+            let next := nodes.offset
+            let end := add(add(row, 32), shl(5, mload(row)))
+            row := add(row, 32)
+            let ok := 1
+            // With more than one node in the row: level by level.
+            for {} gt(sub(end, row), 64) {} {
+                let to := row
+                for { let pos := row } lt(pos, end) {} {
+                    let index := mload(pos)
+                    let hash := mload(add(pos, 32))
+                    pos := add(pos, 64)
+                    switch and(index, 1)
+                    case 1 {
+                        mstore(add(n, 1), calldataload(next))
+                        mstore(add(n, 33), hash)
+                        next := add(next, 32)
+                        ok := and(ok, staticcall(gas(), 2, n, 65, add(to, 32), 32))
+                    }
+                    default {
+                        switch eq(add(index, 1), size)
+                        case 1 { mstore(add(to, 32), hash) }
+                        default {
+                            mstore(add(n, 1), hash)
+                            // Is the sibling the next of the row? Behind its end stands no index of this row.
+                            switch and(lt(pos, end), eq(mload(pos), add(index, 1)))
+                            case 1 {
+                                mstore(add(n, 33), mload(add(pos, 32)))
+                                pos := add(pos, 64)
+                            }
+                            default {
+                                mstore(add(n, 33), calldataload(next))
+                                next := add(next, 32)
+                            }
+                            ok := and(ok, staticcall(gas(), 2, n, 65, add(to, 32), 32))
+                        }
+                    }
+                    mstore(to, shr(1, index))
+                    to := add(to, 64)
+                }
+                end := to
+                size := shr(1, add(size, 1))
+            }
+            // With one it is a path, as in `ascend`.
+            let fn := mload(row)
+            let sn := sub(size, 1)
+            mstore(add(n, 33), mload(add(row, 32)))
+            for {} sub(fn, sn) {} {
+                switch and(fn, 1)
+                case 0 {
+                    mstore(add(n, 1), mload(add(n, 33)))
+                    mstore(add(n, 33), calldataload(next))
+                }
+                default { mstore(add(n, 1), calldataload(next)) }
+                next := add(next, 32)
+                ok := and(ok, staticcall(gas(), 2, n, 65, add(n, 33), 32))
+                fn := shr(1, fn)
+                sn := shr(1, sn)
+            }
+            for {} fn { fn := and(fn, sub(fn, 1)) } {
+                mstore(add(n, 1), calldataload(next))
+                next := add(next, 32)
+                ok := and(ok, staticcall(gas(), 2, n, 65, add(n, 33), 32))
+            }
+            if iszero(ok) { revert(0, 0) }
+            root := mload(add(n, 33))
+            wanted := shr(5, sub(next, nodes.offset))
+        }
+    }
 }
