@@ -71,14 +71,14 @@ const LAYERS: [string, string[]][] = [
       ...['commitment', 'credits-reader'].map((f) => `edge/chain/${f}.ts`),
     ],
   ]),
-  // Makes the API's certificates of rules, rows and chain, for gateway.ts.
-  [
-    'edge/certificates.ts',
+  // Make the API's certificates and documents of rules, rows and chain, for gateway.ts.
+  ...['edge/certificates.ts', 'edge/credit-documents.ts'].map((file): [string, string[]] => [
+    file,
     [
       ...['edge/errors.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/credits/', 'edge/chain/', 'edge/api/'],
       ...['edge/people.ts', 'edge/tokens.ts'],
     ],
-  ],
+  ]),
   ['edge/run-info.ts', ['edge/keystore.ts']],
   ['edge/anchoring.ts', ['edge/config.ts', 'edge/api/parts.ts', 'edge/chain/', 'edge/epoch/', 'edge/log/']],
   ['edge/serial-lines.ts', ['edge/config.ts', 'edge/intake/', 'edge/store/']],
