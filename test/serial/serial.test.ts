@@ -92,6 +92,7 @@ describe('intake over serial', () => {
       ['sunspec:103.Hz', 'Hz'],
       ['sunspec:103.TmpCab', 'Cel'],
       ['sunspec:103.St', undefined],
+      ['sunspec:103.WH_SF', undefined],
     ]);
     expect(records.find((r) => r.n === 'sunspec:103.Hz')?.v).toBeCloseTo(60, 0);
     expect(seen.lines).toEqual([

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { inverterDeviation } from '../../edge/credits/inverter.ts';
 import type { Read } from '../../edge/intake/serial/bus.ts';
 import { SerialFault } from '../../edge/intake/serial/fault.ts';
 import {
@@ -157,7 +158,58 @@ describe('SunSpec', () => {
       'sunspec:103.PhVphA',
       'sunspec:103.PhVphB',
       'sunspec:103.PhVphC',
+      'sunspec:103.WH_SF',
     ]);
+  });
+
+  describe('6. SunSpec: energy and scale factor from one request; a change of scale is never a difference; acc32 zero means "not implemented"', () => {
+    const polled = (driver: ReturnType<typeof sunspecDriver>, inverter: Inverter) => {
+      const reads: Read[] = [];
+      const records = run(driver.poll(), (read) => {
+        reads.push(read);
+        return inverter.read(read.address, read.count);
+      });
+      const [energy, scale] = ['1-0:2.8.0', 'sunspec:103.WH_SF'].map((n) => records.find((r) => r.n === n)?.v);
+      return { reads, energy, scale };
+    };
+
+    it('one request has both, and the reading says with which scale it was read', () => {
+      const [driver, inverter] = [sunspecDriver(), twin()];
+      polled(driver, inverter);
+      inverter.whScale = 0;
+      const { reads, ...values } = polled(driver, inverter);
+      expect(reads).toHaveLength(1);
+      const [{ address, count }] = reads as [Read];
+      expect([address <= 40070 + WH, address + count > 40070 + WH_SF]).toEqual([true, true]);
+      expect(values).toEqual({ energy: 987_654, scale: 0 });
+    });
+
+    it('with another scale it is the same energy, floored: each reading is in Wh by the scale that came with it', () => {
+      const [driver, inverter] = [sunspecDriver(), twin()];
+      const at = (scale: number) => {
+        inverter.whScale = scale;
+        return polled(driver, inverter);
+      };
+      expect([0, 1, 3, 0, -2].map((scale) => at(scale).energy)).toEqual([987_654, 987_650, 987_000, 987_654, 987_654]);
+      expect([0, 1, 3, -2].map((scale) => at(scale).scale)).toEqual([0, 1, 3, -2]);
+    });
+
+    it('an energy of zero is not implemented, and no reading; neither is one without a scale', () => {
+      expect(() => energyWh(decode({ [WH]: 0, [WH + 1]: 0 }))).toThrow('WH is not implemented (0)');
+      expect(() => energyWh(decode({ [WH_SF]: 0x8000 }))).toThrow('WH_SF not implemented');
+      expect(energyWh(decode({ [WH]: 0, [WH + 1]: 1 }))).toBe(1);
+    });
+
+    it('two readings of different scales are not compared with the meter', () => {
+      const at = (hour: number, registerWh: number, scale: number) => ({
+        ...{ at: hour * 3600, device: 'I', idx: hour, iat: hour * 3600, registerWh, shape: 'reading' as const, scale },
+        ...{ receivedMs: 0, clock: { synced: true } as const },
+      });
+      const energy = { start: at(1, 0, 0), end: at(2, 1000, 0), wh: 1000 };
+      const deviation = (a: number, b: number) =>
+        inverterDeviation(energy, { capacityW: 10_000 }, [at(1, 1_000_000, a), at(2, 1_005_000, b)])?.flag;
+      expect([deviation(0, 0), deviation(0, 1)]).toEqual(['inverter-deviation', undefined]);
+    });
   });
 
   it('reads strings of the common model', () => {

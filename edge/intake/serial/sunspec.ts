@@ -173,6 +173,8 @@ const ALSO: readonly (readonly [name: string, unit?: string])[] = [
   ['Hz', 'Hz'],
   ['TmpCab', 'Cel'],
   ['St'],
+  // Of the energy register: whoever compares two of them must know that they were read alike.
+  ['WH_SF'],
 ];
 
 /**
