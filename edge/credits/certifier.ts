@@ -25,11 +25,22 @@ import { type SqlStatement, type Store, setMeta } from '../store/store.ts';
 import type { Successions } from '../store/successions.ts';
 import { DAY, HOUR } from '../wire/boundary.ts';
 import { decodeEnvelope } from '../wire/envelope.ts';
-import { boundariesOf, CERTIFIED_KINDS, COMPARED_KINDS, isNearerThan, MOST_CANDIDATES } from './gather.ts';
+import { boundariesOf, CERTIFIED_KINDS, COMPARED_KINDS, isNearerThan, MOST_CANDIDATES, scaleOf } from './gather.ts';
 import { certificateId, gsrnOf } from './gsrn.ts';
 import { settle } from './settle.ts';
 import { dayOf } from './time.ts';
-import type { Boundary, Fixed, Level, Meter, Place, Plant, Settled, SettleInput, Swap } from './types.ts';
+import type {
+  Boundary,
+  Fixed,
+  InverterReading,
+  Level,
+  Meter,
+  Place,
+  Plant,
+  Settled,
+  SettleInput,
+  Swap,
+} from './types.ts';
 
 /** Entries read at once. */
 const PAGE = 500;
@@ -246,14 +257,20 @@ export class Certifier {
     kept: readonly BoundaryRow[],
     certificates: readonly (CertificateRow & Minted)[],
   ): SettleInput {
-    const { devices, chainWord, rows } = this.#o;
+    const { devices, entries, chainWord, rows } = this.#o;
     const word = chainWord(point, from, until);
     const boundaries: Boundary[] = [];
-    const inverters: Boundary[] = [];
+    const inverters: InverterReading[] = [];
     for (const row of kept) {
       const device = devices.byId(row.device);
       if (!device) continue;
-      (COMPARED_KINDS.has(device.kind) ? inverters : boundaries).push(boundaryFrom(row, device.did));
+      const boundary = boundaryFrom(row, device.did);
+      if (!COMPARED_KINDS.has(device.kind)) boundaries.push(boundary);
+      else {
+        const entry = entries.get(row.idx);
+        const isThere = entry !== undefined && entry.envelope.length > 0;
+        inverters.push({ ...boundary, scale: isThere ? scaleOf(decodeEnvelope(entry.envelope)) : undefined });
+      }
     }
     // What a certificate stands on here stays: one that comes later and nearer changes nothing.
     const fixed = [...word.fixed];

@@ -42,6 +42,10 @@ export function boundariesOf(
   });
 }
 
+/** The scale factor that an inverter's energy was read with (SunSpec), where its reading says one. */
+export const scaleOf = ({ records }: Pick<Envelope, 'records'>): number | undefined =>
+  records.find(({ n }) => n.startsWith('sunspec:') && n.endsWith('.WH_SF'))?.v;
+
 export const isNearerThan = (
   a: Pick<BoundaryRow, 'at' | 'iat' | 'idx'>,
   b: Pick<BoundaryRow, 'at' | 'iat' | 'idx'>,
