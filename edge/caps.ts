@@ -25,6 +25,7 @@ export const CAPS = [
   'checks.maxStrangers',
   'checks.maxStrangerLogins',
   'http.maxFailedLogins',
+  'chain.maxCreditEvents',
   'intake.maxPendingBytes',
   'intake.maxPendingBytesPerDevice',
   'intake.maxQuarantine',

@@ -18,6 +18,7 @@ import {
 } from './checking.ts';
 import { Claiming } from './claiming.ts';
 import type { Config } from './config.ts';
+import { Crediting, creditParts } from './crediting.ts';
 import { certificateSchema } from './credits/certificate.ts';
 import { sayDeeds } from './deeds.ts';
 import { openEpoch } from './epoch/open.ts';
@@ -72,6 +73,8 @@ export type Gateway = {
     entries: Entries;
     registry: Registering;
     checkRows: Checking['checks'] | undefined;
+    /** Undefined where no certificates are made. */
+    crediting: Crediting | undefined;
   };
   health: () => HealthView;
   /** Looks at the files of the certificates again. */
@@ -217,6 +220,13 @@ async function build(
     onError: (error) => warn(`log: ${errorLine(error)}`),
   });
   const following = registry.start(place, CHAIN_FIRST_WORD_MS);
+  const crediting = Crediting.wanted(config)
+    ? new Crediting({
+        ...{ config, identity, log, store, entries, devices, caps, now, report: warn },
+        registered: registry.registered,
+        anchoredSize: () => chain.anchorer?.state.headSize ?? 0,
+      })
+    : undefined;
   let finalAnchorMs = 0;
   let wakeReaders = (): void => undefined;
   chain = await startAnchoring({
@@ -224,11 +234,20 @@ async function build(
     onBegun: (anchorer) => closers.push(() => anchorer.stop(finalAnchorMs)),
     onAnchored: () => {
       void epoch.remember(true);
+      crediting?.anchored();
       wakeReaders();
     },
   });
   if (epoch.behind) throw await epoch.over;
   await following;
+  if (crediting) {
+    closers.push(() => crediting.stop());
+    crediting.start();
+    // Nobody waits for it: certificates are made all the same, and go out when it is there.
+    crediting
+      .follow(place, chain.anchorer?.state.contract ?? '', registry.registrar, CHAIN_FIRST_WORD_MS)
+      .catch((error: unknown) => warn(`credits: ${errorLine(error)}`));
+  }
   const witnessing = startWitnessing(config, identity, log, store, checkpointer, () => wakeReaders(), warn);
   closers.push(() => witnessing.witnesses.stop(finalAnchorMs));
   closers.push(() => checkpointer.stop());
@@ -356,6 +375,9 @@ async function build(
     startedAt,
     serialEntries: serial.entries,
     checkRows: checking?.checks,
+    crediting,
+    creditSamples: () => crediting?.samples() ?? [],
+    creditHealth: () => crediting?.health(),
     checkSamples: () => checkSamples(checking, mqtt.strangers),
     checkHealth: () => checkHealth(checking),
   };
@@ -380,6 +402,10 @@ async function build(
       ...checkParts(checking, store, people),
       ...succession({ people, devices, enrolment, store }),
       ...anchorParts(chain, log.origin),
+      ...creditParts(crediting, {
+        ...{ config, identity, log, store, entries, devices, people },
+        anchorCovering: anchorParts(chain, log.origin).anchorCovering,
+      }),
       certificateSchema: certificateSchema(),
     },
     {
@@ -403,6 +429,7 @@ async function build(
     checkpointer.wake();
     live.wake();
     api.wake();
+    crediting?.grown();
   };
   log.onCheckpoint = () => {
     void epoch.remember();
@@ -411,6 +438,8 @@ async function build(
     witnessing.witnesses.wake();
     wakeReaders();
   };
+
+  if (crediting) crediting.onChanged = () => api.wake();
 
   const info: RunInfo = {
     pid: process.pid,

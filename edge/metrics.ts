@@ -48,6 +48,8 @@ export type MetricParts = {
   certificates: Certificates;
   startedAt: number;
   serialEntries: () => number;
+  creditSamples: () => Sample[];
+  creditHealth: () => { ok: boolean; detail: string } | undefined;
   checkSamples: () => Sample[];
   checkHealth: () => { ok: boolean; detail: string } | undefined;
 };
@@ -221,7 +223,7 @@ export function collectSamples(p: MetricParts): Sample[] {
         p.witness.evidence.count(origin, kind),
         { origin, kind },
       );
-  samples.push(...p.checkSamples());
+  samples.push(...p.checkSamples(), ...p.creditSamples());
   return samples;
 }
 

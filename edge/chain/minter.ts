@@ -192,6 +192,8 @@ export class Minter {
   }
 
   async #cycle(): Promise<void> {
+    // The contracts may be deployed by this very account: its first nonces are theirs.
+    if (!this.#o.isFollowed(0)) return;
     try {
       await this.#connect();
       await this.#settle();
@@ -283,7 +285,7 @@ export class Minter {
     const { everySeconds, due, anchoredSize, isFollowed } = this.#o;
     if (performance.now() - this.#mintedMs < everySeconds * 1000) return;
     // Until the events of the last one are here, what it minted would still seem to be due.
-    if (this.#block > 0 && !isFollowed(this.#block)) return;
+    if (!isFollowed(this.#block)) return;
     const size = anchoredSize();
     for (const batch of size > 0 ? due(size) : []) {
       if (this.#cut.signal.aborted || !(await this.#mint(batch, size))) return;

@@ -92,6 +92,11 @@ export class Certifier {
     return this.#next;
   }
 
+  /** Nothing is under way. */
+  get isIdle(): boolean {
+    return this.#running === undefined;
+  }
+
   start(): void {
     const { store, rows } = this.#o;
     this.#next = Number(store.meta(CURSOR) ?? 0);
@@ -129,7 +134,7 @@ export class Certifier {
 
   async #run(): Promise<void> {
     for (;;) {
-      this.#learnTime();
+      await this.#learnTime();
       const page = this.#stopped ? [] : this.#o.entries.page(this.#next, PAGE);
       const last = page.at(-1);
       if (!last && this.#touched.size === 0) return;
@@ -142,7 +147,7 @@ export class Certifier {
   }
 
   /** Readings that came before the clock was set have a time as soon as it is: the monotonic clock ran on. */
-  #learnTime(): void {
+  async #learnTime(): Promise<void> {
     const { now, rows, entries, store } = this.#o;
     const { receivedMs, monoMs, clockSynced } = now();
     if (!this.#unsynced || !clockSynced) return;
@@ -155,7 +160,7 @@ export class Certifier {
       learnt.push(saveBoundary({ ...row, offsetMs: Math.round(right - row.receivedMs) }));
       this.#touched.set(row.point, Math.min(row.at, this.#touched.get(row.point) ?? Number.POSITIVE_INFINITY));
     }
-    if (learnt.length > 0) void rows.write(learnt).then(() => this.wake());
+    if (learnt.length > 0) await rows.write(learnt);
   }
 
   async #take(page: readonly EntryRow[], next: number, touched: Map<string, number>): Promise<void> {

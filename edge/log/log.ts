@@ -15,7 +15,7 @@ import {
 } from './checkpoint.ts';
 import { encodeCoseReceipt, receiptToSign, type Seal } from './cose-receipt.ts';
 import type { Cosignature } from './cosignature.ts';
-import { consistencyPath, EMPTY_ROOT, inclusionPath, leafHash, type NodeReader, rootAt } from './merkle.ts';
+import { consistencyPath, EMPTY_ROOT, inclusionPath, leafHash, multiPath, type NodeReader, rootAt } from './merkle.ts';
 import { HASH_BYTES } from './sha256.ts';
 import { type Edge, extend, hashesAtLevel, nodeFromTiles, TILE_WIDTH } from './tile.ts';
 
@@ -221,6 +221,11 @@ export class Log {
 
   inclusion(index: number, size: number): Uint8Array[] {
     return inclusionPath(index, this.#within(size), this.#node);
+  }
+
+  /** One proof for several entries (merkle.ts). @param indexes rising */
+  multiProof(indexes: readonly number[], size: number): Uint8Array[] {
+    return multiPath(indexes, this.#within(size), this.#node);
   }
 
   consistency(first: number, second: number): Uint8Array[] {

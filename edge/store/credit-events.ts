@@ -73,13 +73,12 @@ export class CreditEvents {
     const row = this.#store.get<{ claimed: number }>(
       `WITH newest AS (SELECT block, log_index,
          json_extract(data, '$.amounts[' || ((slot - json_extract(data, '$.firstSlot')) / 3600) || ']') - wh AS debited
-         FROM credit_events WHERE event = 'Minted' AND point = ?1 AND slot = ?2
+         FROM credit_events WHERE event = 'Minted' AND point = ? AND slot = ?
          ORDER BY block DESC, log_index DESC LIMIT 1)
        SELECT coalesce((SELECT debited FROM newest), 0) + coalesce((SELECT sum(wh) FROM credit_events c
-         WHERE event = 'ClaimSingle' AND point = ?1 AND slot = ?2 AND (c.block, c.log_index) >
+         WHERE event = 'ClaimSingle' AND point = ? AND slot = ? AND (c.block, c.log_index) >
            (coalesce((SELECT block FROM newest), -1), coalesce((SELECT log_index FROM newest), -1))), 0) AS claimed`,
-      bytesOf(point),
-      slot,
+      ...[bytesOf(point), slot, bytesOf(point), slot],
     );
     return row?.claimed ?? 0;
   }

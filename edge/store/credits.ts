@@ -94,6 +94,8 @@ export type CertificateQuery = {
   limit: number;
 };
 
+type Counts = Record<'ready' | 'refused' | 'minted' | 'withdrawn' | 'mintedWh' | 'claimedWh' | 'residualWh', number>;
+
 const hex = (bytes: Uint8Array | null): string | null => bytes && `0x${Buffer.from(bytes).toString('hex')}`;
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.slice(2), 'hex'));
 
@@ -106,14 +108,10 @@ const RESIDUAL = `c.point, c.from_at AS fromAt, c.until_at AS untilAt, c.point_i
   c.start_idx AS startIdx, c.start_wh AS startWh, c.end_idx AS endIdx, c.end_wh AS endWh, c.reason, c.state, c.code,
   c.detail, c.made_ms AS madeMs`;
 
-/**
- * What the chain says of the slot of `c`. Claims of a slot count over its versions: what is claimed stays claimed. Those of
- * a residual have the first second of their month for a slot: the type in the token's id (byte 25) tells them apart.
- */
+/** What the chain says of the slot of `c`. Claims of a slot count over its versions: what is claimed stays claimed. */
 const MINTED = `m.tx AS mintTx, m.block AS mintBlock, m.time AS mintTime, m.token, m.wh AS mintedWh,
   coalesce((SELECT sum(e.wh) FROM credit_events e
-    WHERE e.point = c.point_id AND e.slot = c.slot AND e.event = 'ClaimSingle'
-      AND substr(e.token, 25, 1) = x'01'), 0) AS claimedWh,
+    WHERE e.point = c.point_id AND e.slot = c.slot AND e.event = 'ClaimSingle'), 0) AS claimedWh,
   EXISTS (SELECT 1 FROM credit_events e WHERE e.point = c.point_id AND e.slot = c.slot - c.slot % 86400
     AND e.event = 'Withdrawn' AND e.version > c.version) AS withdrawn`;
 const FROM_CERTIFICATES = `FROM certificates c LEFT JOIN credit_events m
@@ -275,16 +273,75 @@ export class CreditRows {
   }
 
   /** Certificates by what became of them; Wh of those that are minted and stand. */
-  counts(): { ready: number; refused: number; minted: number; withdrawn: number; mintedWh: number; claimedWh: number } {
+  counts(): Counts {
     return this.#store.get(
       `SELECT coalesce(sum(state = 'ready' AND mintBlock IS NULL AND withdrawn = 0), 0) AS ready,
         coalesce(sum(state = 'refused' AND mintBlock IS NULL), 0) AS refused,
         coalesce(sum(mintBlock IS NOT NULL AND withdrawn = 0), 0) AS minted,
         coalesce(sum(withdrawn), 0) AS withdrawn,
         coalesce(sum(CASE WHEN withdrawn = 0 THEN mintedWh END), 0) AS mintedWh,
-        (SELECT coalesce(sum(wh), 0) FROM credit_events WHERE event = 'ClaimSingle') AS claimedWh
+        (SELECT coalesce(sum(wh), 0) FROM credit_events WHERE event = 'ClaimSingle') AS claimedWh,
+        (SELECT coalesce(sum(wh), 0) FROM credit_events WHERE event = 'ResidualMinted') AS residualWh
        FROM (SELECT c.state, ${MINTED} ${FROM_CERTIFICATES})`,
-    ) as ReturnType<CreditRows['counts']>;
+    ) as Counts;
+  }
+
+  /** What the chain holds of a metering point in [from, until): a row for each slot, and for each residual that reaches in. */
+  chainWord(
+    pointId: string,
+    from: number,
+    until: number,
+  ): { event: string; slot: number; version: number; data: string }[] {
+    const id = bytesOf(pointId);
+    return [
+      ...this.#store.all<{ event: string; slot: number; version: number; data: string }>(
+        `SELECT event, slot, version, data FROM credit_events
+         WHERE point = ? AND slot >= ? AND slot < ? AND event = 'Minted'`,
+        ...[id, from, until],
+      ),
+      ...this.#store.all<{ event: string; slot: number; version: number; data: string }>(
+        `SELECT event, slot, version, data FROM credit_events WHERE point = ? AND event = 'ResidualMinted'
+         AND json_extract(data, '$.until') > ? AND json_extract(data, '$.from') < ?`,
+        ...[id, from, until],
+      ),
+    ];
+  }
+
+  /** Withdrawn days (since 1970-01-01), and the version that each has since. */
+  versions(pointId: string, firstDay: number, lastDay: number): Map<number, number> {
+    const rows = this.#store.all<{ day: number; version: number }>(
+      `SELECT slot / 86400 AS day, max(version) AS version FROM credit_events
+       WHERE point = ? AND slot >= ? AND slot <= ? AND event = 'Withdrawn' GROUP BY slot`,
+      ...[bytesOf(pointId), firstDay * 86_400, lastDay * 86_400],
+    );
+    return new Map(rows.map(({ day, version }) => [day, version]));
+  }
+
+  /** Wh that were claimed to charge a storage plant, and that it has not given back yet. */
+  chargedWh(pointId: string): number {
+    const { charged } = this.#store.get<{ charged: number }>(
+      `SELECT coalesce(sum(wh), 0) AS charged FROM (
+        SELECT json_extract(data, '$.wh') AS wh FROM credit_events WHERE event = 'Claimed'
+          AND json_extract(data, '$.purpose') = 4 AND json_extract(data, '$.beneficiary') = ?
+        UNION ALL
+        SELECT -wh FROM credit_events WHERE point = ? AND event IN ('Minted', 'ResidualMinted'))`,
+      ...[pointId, bytesOf(pointId)],
+    ) as { charged: number };
+    return charged;
+  }
+
+  /** Metering points that events after that block speak of, or whom a claim charged, with the first slot of each. */
+  touchedSince(block: number): { point: string; slot: number }[] {
+    return this.#store
+      .all<{ point: Uint8Array; slot: number }>(
+        `SELECT point, min(slot) AS slot FROM credit_events WHERE block > ? AND point IS NOT NULL AND slot IS NOT NULL
+         GROUP BY point
+         UNION ALL
+         SELECT unhex(substr(json_extract(data, '$.beneficiary'), 3)), time - 86400 FROM credit_events
+         WHERE block > ? AND event = 'Claimed' AND json_extract(data, '$.purpose') = 4`,
+        ...[block, block],
+      )
+      .map(({ point, slot }) => ({ point: hex(point) as string, slot }));
   }
 
   /** All points that have a reading near a full hour. */

@@ -115,6 +115,7 @@ export class TestDevice {
       seq?: number;
       iss?: string;
       sub?: string;
+      iat?: number;
       records?: SenmlRecord[];
       alg?: number;
       secretKey?: Uint8Array;
@@ -123,7 +124,7 @@ export class TestDevice {
     const claims = {
       iss: over.iss ?? this.did,
       sub: over.sub ?? this.sub,
-      iat: 1_790_000_000,
+      iat: over.iat ?? 1_790_000_000,
       epoch: over.epoch ?? this.epoch,
       seq: over.seq ?? this.seq++,
       ...(over.alg === undefined ? {} : { alg: over.alg }),
