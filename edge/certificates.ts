@@ -20,6 +20,8 @@ import { commitment } from './chain/commitment.ts';
 import { type CertificateFacts, issueCertificate, makeCertificate } from './credits/certificate.ts';
 import { type ClaimRecord, encodeFile, type MintRecord, signFile } from './credits/certificate-file.ts';
 import { certificateId, gsrnOf } from './credits/gsrn.ts';
+import { type StatementInput, statement } from './credits/statement.ts';
+import { kstMonthRange } from './credits/time.ts';
 import type { Flag } from './credits/types.ts';
 import { why } from './credits/why.ts';
 import { EdgeError } from './errors.ts';
@@ -66,7 +68,7 @@ export type CertificatesOptions = {
   /** Whether a transaction that is not mined yet certifies that slot. @param point its commitment */
   onItsWay: (point: string, slot: number) => boolean;
   note: (deed: Deed) => Promise<void>;
-  documents: Pick<CreditsParts, 'statement' | 'rec' | 'building'>;
+  documents: Pick<CreditsParts, 'rec' | 'building'>;
 };
 
 type Row = CertificateRow & Minted;
@@ -89,6 +91,7 @@ export function certificateParts(o: CertificatesOptions): CreditsParts {
     trades: (limit) =>
       o.news.trades(limit).map((e) => ({ event: e.event, transaction: certificates.transaction(e), data: e.data })),
     ...o.documents,
+    statement: (month, meteringPoint) => statement(certificates.statementInput(month, meteringPoint)),
     news: (after, limit) => certificates.news(after, limit),
     newest: () => o.news.newest,
   };
@@ -307,7 +310,7 @@ class Certificates {
       throw new EdgeError('REQUEST_INVALID', 'a donation needs its recipient');
     const { beneficiary, salt } = this.#beneficiary(purpose, who);
     const wallet = this.#wallet(row);
-    const left = row.wh - row.claimedWh;
+    const left = this.#leftOf(row);
     const wh = wanted.wh ?? left;
     if (wh > left || wh < 1) throw new EdgeError('CREDIT_NOT_ENOUGH', `${left} of ${row.wh} Wh are left of ${id}`);
     const held = await wallet.balanceOf(row.token as string);
@@ -326,6 +329,37 @@ class Certificates {
     });
     const transaction = this.transaction({ tx: sent.hash, block: sent.block, time: null });
     return { transaction, wh, purpose, beneficiary, salt };
+  }
+
+  /** What was debited is gone; claims of earlier versions were taken off when this one was minted. */
+  #leftOf(row: Row): number {
+    if (row.mintedWh === null || row.withdrawn) return 0;
+    const claims = this.#o.news.claimsOf(row.pointId, row.slot).filter(({ version }) => version === row.version);
+    return Math.max(0, row.mintedWh - claims.reduce((sum, { wh }) => sum + (wh ?? 0), 0));
+  }
+
+  statementInput(month: string, point: string): StatementInput {
+    const { rows, news, devices } = this.#o;
+    const range = kstMonthRange(month);
+    if (!range) throw new EdgeError('REQUEST_INVALID', `${month} is no month, as 2026-11`);
+    if (!devices.list().some(({ sub }) => sub === point))
+      throw new EdgeError('NOT_FOUND', `no device is enrolled for ${point}`);
+    const pointId = commitment(point);
+    return {
+      ...{ month, point, pointId, gsrn: gsrnOf(point) },
+      certificates: rows.certificatesOf(point, range.from, range.until).map((row) => ({
+        ...{ id: row.id, slot: row.slot, version: row.version, wh: row.wh, code: row.code, claimedWh: row.claimedWh },
+        ...{ startIdx: row.startIdx, startWh: row.startWh, endIdx: row.endIdx, endWh: row.endWh },
+        ...{ device: this.#device(row).did, state: this.#stateOf(row), leftWh: this.#leftOf(row) },
+      })),
+      residuals: rows.residualsOf(point, range.from, range.until).map((row) => ({
+        ...{ from: row.fromAt, until: row.untilAt, wh: row.wh, reason: row.reason, code: row.code },
+        state: row.mintBlock !== null ? ('minted' as const) : row.state,
+        mintable: row.month !== null,
+      })),
+      residualClaimedWh: news.residualClaimed(pointId, range.from),
+      trades: news.boughtOf(pointId),
+    };
   }
 
   /** A name is hashed with a salt; a storage plant is known by the commitment of its metering point. */

@@ -14,6 +14,7 @@ import type { Batch, Minter, MinterState } from './chain/minter.ts';
 import type { ChainPlace } from './chain/place.ts';
 import type { Registrar } from './chain/registrar.ts';
 import type { Config } from './config.ts';
+import { creditDocuments } from './credit-documents.ts';
 import { certificateSchema } from './credits/certificate.ts';
 import { Certifier, type ChainWord } from './credits/certifier.ts';
 import { CERTIFIED_KINDS } from './credits/gather.ts';
@@ -456,14 +457,16 @@ export function creditParts(
     did: identity.did,
     sign: (bytes) => new Uint8Array(sign(null, bytes, identity.keys.privateKey)),
   };
+  const news = new CreditNews(store);
+  const shared = { log, entries, devices, gateway, anchorCovering };
   const credits = certificateParts({
-    ...{ log, entries, devices, gateway, anchorCovering, rows: crediting.rows, news: new CreditNews(store) },
+    ...{ ...shared, rows: crediting.rows, news },
     area: config.credits.area || null,
     contract: () => crediting.places,
     wallet: () => crediting.wallet,
     onItsWay: (point, slot) => crediting.onItsWay(point, slot),
     note: (deed) => people.note(deed),
-    documents: {} as never, // TEMP
+    documents: creditDocuments({ ...shared, rows: crediting.rows, news }),
   });
   return { credits, certificateSchema: certificateSchema() };
 }

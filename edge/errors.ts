@@ -571,6 +571,12 @@ const table = {
     title: 'Less is left of the certificate',
     todo: 'Claim at most what is left: wh less claimedWh.',
   },
+  EVIDENCE_INCOMPLETE: {
+    status: 409,
+    act: 'refuse',
+    title: 'The readings do not suffice for this report',
+    todo: 'Choose a period at whose ends each meter was read, within 15 minutes, by the same meter and in anchored entries.',
+  },
   CREDIT_INVALID: {
     status: 400,
     act: 'refuse',

@@ -76,18 +76,18 @@ const LAYERS: [string, string[]][] = [
     'edge/crediting.ts',
     [
       ...['edge/errors.ts', 'edge/caps.ts', 'edge/config.ts', 'edge/identity.ts', 'edge/people.ts', 'edge/wire/'],
-      ...['edge/api/parts.ts', 'edge/certificates.ts', 'edge/chain/', 'edge/credits/', 'edge/intake/clock.ts'],
-      ...['edge/log/', 'edge/store/'],
+      ...['edge/api/parts.ts', 'edge/certificates.ts', 'edge/credit-documents.ts', 'edge/chain/', 'edge/credits/'],
+      ...['edge/intake/clock.ts', 'edge/log/', 'edge/store/'],
     ],
   ],
-  // Makes the API's certificates of rules, rows and chain, for gateway.ts.
-  [
-    'edge/certificates.ts',
+  // Make the API's certificates and documents of rules, rows and chain, for gateway.ts.
+  ...['edge/certificates.ts', 'edge/credit-documents.ts'].map((file): [string, string[]] => [
+    file,
     [
       ...['edge/errors.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/credits/', 'edge/chain/', 'edge/api/'],
       ...['edge/people.ts', 'edge/tokens.ts'],
     ],
-  ],
+  ]),
   ['edge/run-info.ts', ['edge/keystore.ts']],
   ['edge/anchoring.ts', ['edge/config.ts', 'edge/api/parts.ts', 'edge/chain/', 'edge/epoch/', 'edge/log/']],
   ['edge/serial-lines.ts', ['edge/config.ts', 'edge/intake/', 'edge/store/']],

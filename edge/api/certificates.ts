@@ -254,9 +254,28 @@ export function certificateRoutes(server: Server, parts: ApiParts): void {
         tags,
         security,
         ...monthly,
+        querystring: Type.Object(
+          {
+            meteringPoint: Sub,
+            class: Type.String({
+              pattern: '^[a-z-]{1,32}$',
+              description: 'Of the plant, as the table of weights has it',
+            }),
+            confirmed: Type.String({ format: 'date', description: 'Day on which the plant was confirmed' }),
+            carried: Type.String({
+              pattern: '^\\d{1,10}$',
+              default: '0',
+              description: 'What the month before left of its last REC, in 1/10^10 (its recs.carry)',
+            }),
+          },
+          { additionalProperties: false },
+        ),
       },
     },
-    (request) => credits().rec(request.params.month, request.query.meteringPoint),
+    (request) => {
+      const { meteringPoint, ...plant } = request.query;
+      return credits().rec(request.params.month, meteringPoint, plant);
+    },
   );
 
   server.get(
@@ -278,6 +297,7 @@ export function certificateRoutes(server: Server, parts: ApiParts): void {
             grid: Sub,
             from: Time('start of the period'),
             to: Time('its end'),
+            grade: Type.Optional(Type.String({ maxLength: 32, description: 'Refused: none is stated' })),
           },
           { additionalProperties: false },
         ),
@@ -285,7 +305,8 @@ export function certificateRoutes(server: Server, parts: ApiParts): void {
       },
     },
     (request) => {
-      const { generation, grid, from, to } = request.query;
+      const { generation, grid, from, to, grade } = request.query;
+      if (grade !== undefined) throw new EdgeError('CREDIT_NO_GRADE', 'grade');
       const period = { from: secondsOf(from), to: secondsOf(to) };
       if (period.from >= period.to) throw new EdgeError('REQUEST_INVALID', 'the period ends before it begins');
       return credits().building({ generation: generation.split(','), grid, ...period });

@@ -44,7 +44,8 @@ export type CreditsParts = {
   trades: (limit: number) => TradeView[];
   /** @param month of Korean time, as 2026-11 */
   statement: (month: string, meteringPoint: string) => object;
-  rec: (month: string, meteringPoint: string) => object;
+  /** What nobody but the applicant knows: the class of the plant, the day it was confirmed, what the month before left. */
+  rec: (month: string, meteringPoint: string, plant: { class: string; confirmed: string; carried: string }) => object;
   /**
    * Signed. Metering points: of the plants of a building, and of its meter at the grid.
    * @throws EdgeError NOT_FOUND, NOT_IN_CHECKPOINT

@@ -44,6 +44,9 @@ const OPTIONS = {
   beneficiary: text,
   recipient: text,
   reason: text,
+  class: text,
+  confirmed: text,
+  carried: text,
 } as const;
 type Values = { [K in keyof typeof OPTIONS]?: (typeof OPTIONS)[K] extends { type: 'boolean' } ? boolean : string };
 type Remote = Awaited<ReturnType<typeof remote>>;
@@ -58,7 +61,7 @@ export const command: Command = {
        sejong-edge credits claim ID --purpose PURPOSE [--wh N] [--beneficiary TEXT] [--recipient TEXT]
        sejong-edge credits withdraw ID --reason TEXT
        sejong-edge credits statement YYYY-MM --metering-point URN
-       sejong-edge credits rec YYYY-MM --metering-point URN
+       sejong-edge credits rec YYYY-MM --metering-point URN --class CLASS --confirmed YYYY-MM-DD [--carried N]
 
   list            certificates by their hour, with what became of each
   explain         why it says what it says: two registers, two entries, one root; and its claims
@@ -68,7 +71,8 @@ export const command: Command = {
                   a salt, which is shown this once
   withdraw        takes back the whole day of that metering point, to be certified anew
   statement       of a month of Korean time
-  rec             what an application for Korean RECs needs; it is no REC
+  rec             what an application for Korean RECs needs; it is no REC. CLASS is that of the plant in the table of
+                  weights (land, building, ...), N what the month before left (its recs.carry)
 
   filters         --metering-point URN, --device DID, --state ${CERTIFICATE_STATES.join('|')},
                   --from TIME, --to TIME (RFC 3339, of hours), --claimed, --unclaimed
@@ -167,16 +171,30 @@ const ACTIONS: Record<string, (rest: string[], values: Values) => Promise<number
     return 0;
   },
   statement: (rest, values) => monthly('statement', 'statements', rest, values),
-  rec: (rest, values) => monthly('rec', 'rec', rest, values),
+  rec: async (rest, values) => {
+    const { class: of, confirmed, carried } = values;
+    if (of === undefined || confirmed === undefined) throw new EdgeError('USAGE', 'rec needs --class and --confirmed');
+    return await monthly('rec', 'rec', rest, values, {
+      class: of,
+      confirmed,
+      ...(carried === undefined ? {} : { carried }),
+    });
+  },
 };
 
-async function monthly(what: string, path: string, rest: string[], values: Values): Promise<number> {
+async function monthly(
+  what: string,
+  path: string,
+  rest: string[],
+  values: Values,
+  more: Record<string, string> = {},
+): Promise<number> {
   const month = one(rest, what);
   const point = values['metering-point'];
   if (point === undefined) throw new EdgeError('USAGE', `${what} needs --metering-point`);
   const { ask } = await remote(values, `credits ${what}`);
   const document = await ask(
-    `/${path}/${encodeURIComponent(month)}?${new URLSearchParams({ meteringPoint: point }).toString()}`,
+    `/${path}/${encodeURIComponent(month)}?${new URLSearchParams({ meteringPoint: point, ...more }).toString()}`,
   );
   write(values.out, `${JSON.stringify(document, null, 2)}\n`);
   return 0;

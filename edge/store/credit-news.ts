@@ -33,6 +33,9 @@ const fromStored = ({ tx, token, data, ...event }: Stored): CreditEvent => ({
   data: JSON.parse(data) as Record<string, unknown>,
 });
 
+/** Not of a residual, whose claims have the first second of their month for a slot: the type in the token's id. */
+const OF_A_DAY = (of: string): string => `substr(${of}.token, 25, 1) = x'01'`;
+
 export class CreditNews {
   readonly #store: Store;
 
@@ -57,7 +60,8 @@ export class CreditNews {
       .all<Stored & { claimed: string | null }>(
         `SELECT ${EVENT}, (SELECT c.data FROM credit_events c WHERE c.block = e.block AND c.tx = e.tx
            AND c.event = 'Claimed' AND c.log_index > e.log_index ORDER BY c.log_index LIMIT 1) AS claimed
-         FROM credit_events e WHERE point = ? AND slot = ? AND event = 'ClaimSingle' ORDER BY block, log_index`,
+         FROM credit_events e WHERE point = ? AND slot = ? AND event = 'ClaimSingle' AND ${OF_A_DAY('e')}
+         ORDER BY block, log_index`,
         bytesOf(point),
         slot,
       )
@@ -65,6 +69,21 @@ export class CreditNews {
         ...fromStored(row),
         claimed: JSON.parse(claimed ?? '{}') as Record<string, unknown>,
       }));
+  }
+
+  /** Wh that were claimed of a month's residual tokens. @param month its first second */
+  residualClaimed(point: string, month: number): number {
+    const sql = `SELECT coalesce(sum(wh), 0) AS wh FROM credit_events e
+      WHERE point = ? AND slot = ? AND event = 'ClaimSingle' AND NOT ${OF_A_DAY('e')}`;
+    return (this.#store.get<{ wh: number }>(sql, bytesOf(point), month) as { wh: number }).wh;
+  }
+
+  /** What of a metering point's tokens changed hands at the market. */
+  boughtOf(point: string): { time: number; wh: number }[] {
+    return this.#store.all(
+      `SELECT time, wh FROM credit_events WHERE event = 'Bought' AND substr(token, 1, 24) = ? ORDER BY block, log_index`,
+      bytesOf(point).subarray(0, 24),
+    );
   }
 
   /** Of the market, newest first. */
@@ -92,7 +111,7 @@ export class CreditNews {
     return this.#store.all(
       `SELECT c.id, e.block, e.log_index AS logIndex FROM credit_events e JOIN certificates c ON c.point_id = e.point
          AND ((e.event = 'Minted' AND c.slot = e.slot AND c.version = e.version)
-           OR (e.event = 'ClaimSingle' AND c.slot = e.slot)
+           OR (e.event = 'ClaimSingle' AND c.slot = e.slot AND ${OF_A_DAY('e')})
            OR (e.event = 'Withdrawn' AND c.slot >= e.slot AND c.slot < e.slot + 86400 AND c.version = e.version - 1))
        WHERE (e.block, e.log_index) > (?, ?) AND e.event IN ('Minted', 'ClaimSingle', 'Withdrawn')
        ORDER BY e.block, e.log_index, c.slot LIMIT ?`,

@@ -108,10 +108,14 @@ const RESIDUAL = `c.point, c.from_at AS fromAt, c.until_at AS untilAt, c.point_i
   c.start_idx AS startIdx, c.start_wh AS startWh, c.end_idx AS endIdx, c.end_wh AS endWh, c.reason, c.state, c.code,
   c.detail, c.made_ms AS madeMs`;
 
-/** What the chain says of the slot of `c`. Claims of a slot count over its versions: what is claimed stays claimed. */
+/**
+ * What the chain says of the slot of `c`. Claims of a slot count over its versions: what is claimed stays claimed. Those of
+ * a residual have the first second of their month for a slot: the type in the token's id (byte 25) tells them apart.
+ */
 const MINTED = `m.tx AS mintTx, m.block AS mintBlock, m.time AS mintTime, m.token, m.wh AS mintedWh,
   coalesce((SELECT sum(e.wh) FROM credit_events e
-    WHERE e.point = c.point_id AND e.slot = c.slot AND e.event = 'ClaimSingle'), 0) AS claimedWh,
+    WHERE e.point = c.point_id AND e.slot = c.slot AND e.event = 'ClaimSingle'
+      AND substr(e.token, 25, 1) = x'01'), 0) AS claimedWh,
   EXISTS (SELECT 1 FROM credit_events e WHERE e.point = c.point_id AND e.slot = c.slot - c.slot % 86400
     AND e.event = 'Withdrawn' AND e.version > c.version) AS withdrawn`;
 const FROM_CERTIFICATES = `FROM certificates c LEFT JOIN credit_events m

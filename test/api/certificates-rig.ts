@@ -5,6 +5,7 @@ import type { ApiParts } from '../../edge/api/parts.ts';
 import { Api } from '../../edge/api/server.ts';
 import { type CreditWallet, certificateParts } from '../../edge/certificates.ts';
 import { commitment } from '../../edge/chain/commitment.ts';
+import { creditDocuments } from '../../edge/credit-documents.ts';
 import { certificateSchema } from '../../edge/credits/certificate.ts';
 import { dayTokenId } from '../../edge/credits/certificate-file.ts';
 import { certificateId, gsrnOf } from '../../edge/credits/gsrn.ts';
@@ -102,6 +103,20 @@ export async function startRig() {
       });
     }
   }
+  // The meter between the building and the grid: sealed, with both registers in each pack.
+  const grid = await new TestDevice('grid').enrol(gateway);
+  const gridClient = await grid.connect(gateway);
+  for (const [n, [imported, exported]] of [
+    [7000, 100],
+    [7900, 600],
+  ].entries()) {
+    const claims = { iss: grid.did, sub: grid.sub, iat: SLOT + n * 6 * HOUR - 20, epoch: 1, seq: n };
+    const records = [
+      { n: '1-0:1.8.0', u: 'Wh', v: imported as number },
+      { n: '1-0:2.8.0', u: 'Wh', v: exported as number },
+    ];
+    await grid.publish(gridClient, encodeEnvelope(claims, records, makeSigner(grid)));
+  }
   Object.assign(made.at(-1)!, { state: 'refused', code: 'CREDIT_INVALID', detail: '=1+1, "quoted"' });
   for (const row of made) rowOf.set(row.id, row);
   const rows = new CreditRows(store);
@@ -183,20 +198,29 @@ export async function startRig() {
       return { hash: hash(`call ${calls.length}`), block: 7 };
     },
   };
+  const anchorCovering: ApiParts['anchorCovering'] = (index) =>
+    log.latest && log.latest.size > index
+      ? {
+          size: log.latest.size,
+          hint: { chainId: 31_337, contract: `0x${'aa'.repeat(20)}`, transaction: hash('anchor'), block: 99 },
+        }
+      : undefined;
   const credits = certificateParts({
     ...{ rows, news: new CreditNews(store), log, entries, devices, gateway: GATEWAY, area: 'KR-50' },
     contract: () => ({ chainId: 31_337, credits: CREDITS }),
     wallet: () => wallet,
-    anchorCovering: (index) =>
-      log.latest && log.latest.size > index
-        ? {
-            size: log.latest.size,
-            hint: { chainId: 31_337, contract: `0x${'aa'.repeat(20)}`, transaction: hash('anchor'), block: 99 },
-          }
-        : undefined,
+    anchorCovering,
     onItsWay: (point_, slot) => onItsWay.has(`${point_} ${slot}`),
     note: async (deed) => void deeds.push(deed),
-    documents: { statement: () => ({}), rec: () => ({}), building: () => ({}) },
+    documents: creditDocuments({
+      rows,
+      news: new CreditNews(store),
+      log,
+      entries,
+      devices,
+      gateway: GATEWAY,
+      anchorCovering,
+    }),
   });
   api = new Api(
     {
@@ -250,6 +274,7 @@ export async function startRig() {
     url,
     plant,
     other,
+    grid,
     ask,
     listed,
     addMint,

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { CertificateRowView } from '../../edge/api/credit-views.ts';
 import { commitment } from '../../edge/chain/commitment.ts';
+import type { BuildingEvidence } from '../../edge/credits/building.ts';
 import { certificateSchema } from '../../edge/credits/certificate.ts';
 import { gsrnOf } from '../../edge/credits/gsrn.ts';
+import { verifyReceipt } from '../../edge/verify.ts';
+import { verifyProof } from '../../edge/wire/vc/proof.ts';
 import { GATEWAY, steps } from '../credits/certificate-rig.ts';
 import { TestDevice } from '../support/gateway.ts';
 import { CREDITS, DAY, HOUR, hash, idOf, OURS, SLOT, startRig, THEIRS, tokenOf } from './certificates-rig.ts';
@@ -207,6 +210,68 @@ describe('certificates over HTTP', () => {
     const { body } = await ask('/residuals');
     expect(body).toMatchObject({ residuals: [{ wh: 1500, from: '2026-11-24T09:00:00Z', month: null, reason: 'gap' }] });
     expect((await ask('/trades')).body).toEqual({ trades: [] });
+  });
+
+  it('states a month of Korean time, which adds up', async () => {
+    const { ask, plant, addClaim } = await startRig();
+    await addClaim(plant, SLOT, 150, 'a claim');
+    const { body } = await ask(`/statements/2026-11?meteringPoint=${plant.sub}`);
+    expect(body).toMatchObject({
+      ...{
+        meteringPoint: plant.sub,
+        gsrn: gsrnOf(plant.sub),
+        generatedWh: 2415 + 1500,
+        certifiedWh: 2415,
+        unusableWh: 1500,
+      },
+      certified: { readyWh: 2415 - 1203, mintedWh: 1203, claimedWh: 150, leftWh: 1053, owedWh: 0 },
+      hours: { all: 720, certified: 6 },
+    });
+    expect((await ask(`/statements/2026-12?meteringPoint=${plant.sub}`)).body).toMatchObject({ generatedWh: 0 });
+    expect((await ask('/statements/2026-11?meteringPoint=urn:x:nobody')).body).toMatchObject({ code: 'NOT_FOUND' });
+    expect((await ask(`/statements/2026-13?meteringPoint=${plant.sub}`)).body).toMatchObject({
+      code: 'REQUEST_INVALID',
+    });
+  });
+
+  it('prepares an application for RECs, with what it would lock, and says that it is none', async () => {
+    const { ask, plant, addClaim } = await startRig();
+    await addClaim(plant, SLOT, 150, 'a claim');
+    const path = `/rec/2026-11?meteringPoint=${plant.sub}&class=land&confirmed=2026-01-31`;
+    const { status, body, text } = await ask(path);
+    expect(status, text).toBe(200);
+    expect(body).toMatchObject({
+      ...{ statutory: false, month: '2026-11', weight: { value: '1.2000' } },
+      energy: { certifiedWh: 1203, claimedWh: 150, appliedWh: 1053 },
+      recs: { whole: '0', carriedOut: '0.0012636000' },
+      deadline: { applyBy: '2027-02-28' },
+    });
+    expect((body as { notice: string }).notice).toMatch(/not a REC/);
+    expect((body as { locks: { slot: number; wh: number }[] }).locks[0]).toMatchObject({ slot: SLOT, wh: 250 });
+    expect((await ask(path.replace('land', 'moon'))).body).toMatchObject({ code: 'CREDIT_REC_UNKNOWN' });
+    expect((await ask(path.replace('&class=land', ''))).body).toMatchObject({ code: 'REQUEST_INVALID' });
+  });
+
+  it('gives the evidence of a building, whose receipts prove each register, sealed ones with what they are over', async () => {
+    const { gateway, ask, plant, other, grid } = await startRig();
+    const period = 'from=2026-11-24T03:00:00Z&to=2026-11-24T09:00:00Z';
+    const path = `/evidence/building?generation=${plant.sub},${other.sub}&grid=${grid.sub}&${period}`;
+    const { status, text } = await ask(path);
+    expect(status, text).toBe(200);
+    const evidence = JSON.parse(text) as BuildingEvidence;
+    verifyProof(evidence, { did: GATEWAY.did, purpose: 'assertionMethod' });
+    const made = 2 * 2415;
+    expect(evidence.credentialSubject).toMatchObject({
+      ...{ generationWh: made, importWh: 900, exportWh: 500, consumptionWh: made + 400 },
+      selfSufficiency: (Math.floor(((made - 500) * 10_000) / (made + 400)) / 10_000).toFixed(4),
+    });
+    const key = gateway.parts.log.verifierKey;
+    for (const receipt of evidence.receipts)
+      expect(await verifyReceipt(JSON.stringify(receipt), key, undefined, () => undefined)).toBeUndefined();
+    expect((await ask(`${path}&grade=1`)).body).toMatchObject({ code: 'CREDIT_NO_GRADE' });
+    expect((await ask(path.replace('T09', 'T10'))).body).toMatchObject({ code: 'EVIDENCE_INCOMPLETE' });
+    expect((await ask(path.replace('T09', 'T02'))).body).toMatchObject({ code: 'REQUEST_INVALID' });
+    expect((await ask(path.replace(grid.sub, 'urn:sejong:mp:nobody'))).body).toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('publishes the JSON Schema to everybody', async () => {

@@ -20,7 +20,8 @@ describe('sejong-edge credits', () => {
       [['verify'], 'verify needs one argument'],
       [['claim', 'x'], 'claim needs --purpose'],
       [['withdraw', 'x'], 'withdraw needs --reason'],
-      [['rec', '2026-11'], 'rec needs --metering-point'],
+      [['statement', '2026-11'], 'statement needs --metering-point'],
+      [['rec', '2026-11'], 'rec needs --class and --confirmed'],
       [['verify', '/nowhere/at/all'], 'cannot read'],
     ] as const) {
       const { code, stderr } = await credits(...args);
