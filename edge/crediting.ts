@@ -38,7 +38,7 @@ import {
 import type { Device, Devices } from './store/devices.ts';
 import type { Entries } from './store/entries.ts';
 import type { Registration } from './store/registrations.ts';
-import type { Store } from './store/store.ts';
+import { type Store, setMeta } from './store/store.ts';
 import { Successions } from './store/successions.ts';
 import { DAY, HOUR } from './wire/boundary.ts';
 import type { Signer } from './wire/vc/proof.ts';
@@ -323,10 +323,23 @@ export class Crediting {
           onItsWay.add(`${String(about.point)} ${slot}`);
     const mayGo = (r: { device: number; endIdx: number; startIdx: number; pointId: string }, slot: number): boolean =>
       r.startIdx < size && r.endIdx < size && !onItsWay.has(`${r.pointId} ${slot}`) && this.#mayMint(r.device);
-    const ready = this.rows.ready(MOST_READY).filter((c) => mayGo(c, c.slot));
+    // What was withdrawn goes out again only when an operator has looked at what it is now.
+    const ready = this.rows
+      .ready(MOST_READY)
+      .filter((c) => mayGo(c, c.slot) && (c.version === 0 || this.#mayReissue(c.pointId, dayOf(c.slot), c.version)));
     const until = Math.floor(this.#p.now().receivedMs / 1000) - this.#p.config.credits.residualDays * DAY;
     const residuals = this.rows.readyResiduals(until, MOST_RESIDUALS).filter((r) => mayGo(r, r.fromAt));
     return [...this.#batches(ready), ...residuals.map((r) => this.#residual(r))];
+  }
+
+  #mayReissue(point: string, day: number, version: number): boolean {
+    return this.#p.store.meta(reissueKey(point, day, version)) !== undefined;
+  }
+
+  /** An operator lets a withdrawn day be certified again, as this version. @param point its commitment */
+  async reissue(point: string, day: number, version: number): Promise<void> {
+    await this.rows.write([setMeta(reissueKey(point, day, version), '1')]);
+    this.minter?.wake();
   }
 
   /** The registry, as far as it was followed, lets it. */
@@ -438,6 +451,8 @@ export class Crediting {
     ];
   }
 }
+
+const reissueKey = (point: string, day: number, version: number): string => `reissue ${point} ${day} ${version}`;
 
 const slotsOf = ({ kind, slots }: Pick<Batch, 'kind' | 'slots'>): number[] => {
   if (kind !== 'residual') return [...slots];
