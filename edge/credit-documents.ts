@@ -13,7 +13,7 @@ import {
   NEAR_SECONDS,
   signBuilding,
 } from './credits/building.ts';
-import { type RecApplication, type RecInput, recApplication } from './credits/rec/application.ts';
+import { type RecInput, recApplication } from './credits/rec/application.ts';
 import { kstMonthRange } from './credits/time.ts';
 import { EdgeError } from './errors.ts';
 import type { Log } from './log/log.ts';
@@ -38,12 +38,7 @@ export type DocumentOptions = {
 
 const PAGE = 500;
 
-export type Documents = {
-  rec: (...asked: Parameters<CreditsParts['rec']>) => RecApplication;
-  building: CreditsParts['building'];
-};
-
-export const creditDocuments = (o: DocumentOptions): Documents => ({
+export const creditDocuments = (o: DocumentOptions): Pick<CreditsParts, 'rec' | 'building'> => ({
   rec: (month, point, plant) => recApplication(recInput(o, month, point, plant)),
   building: (asked) => building(o, asked),
 });
