@@ -17,6 +17,7 @@ import type { CertificatePlace, CreditsParts } from './api/credits-parts.ts';
 import type { ApiParts } from './api/parts.ts';
 import { inSuccession } from './api/succession.ts';
 import { commitment } from './chain/commitment.ts';
+import type { Documents } from './credit-documents.ts';
 import { type CertificateFacts, issueCertificate, makeCertificate } from './credits/certificate.ts';
 import { type ClaimRecord, encodeFile, type MintRecord, signFile } from './credits/certificate-file.ts';
 import { certificateId, gsrnOf } from './credits/gsrn.ts';
@@ -49,6 +50,15 @@ export type CreditWallet = {
     purpose: number,
     recipient: string,
   ) => Promise<Sent>;
+  /** @param month its first second */
+  claimResidual: (
+    meteringPoint: string,
+    month: number,
+    wh: number,
+    beneficiary: string,
+    purpose: number,
+    recipient: string,
+  ) => Promise<Sent>;
   withdraw: (meteringPoint: string, day: number, reason: string) => Promise<Sent>;
 };
 
@@ -68,7 +78,7 @@ export type CertificatesOptions = {
   /** Whether a transaction that is not mined yet certifies that slot. @param point its commitment */
   onItsWay: (point: string, slot: number) => boolean;
   note: (deed: Deed) => Promise<void>;
-  documents: Pick<CreditsParts, 'rec' | 'building'>;
+  documents: Documents;
 };
 
 type Row = CertificateRow & Minted;
@@ -77,6 +87,9 @@ const text = (seconds: number): string => timeText(seconds * 1000);
 const ZERO_HASH = `0x${'00'.repeat(32)}`;
 const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString('hex')}`;
 const PAGE = 1000;
+/** Hours that are claimed in one transaction: ten days, far below what a block takes. */
+const LINES = 240;
+const sum = (of: readonly { wh: number }[]): number => of.reduce((total, { wh }) => total + wh, 0);
 
 export function certificateParts(o: CertificatesOptions): CreditsParts {
   const certificates = new Certificates(o);
@@ -91,6 +104,7 @@ export function certificateParts(o: CertificatesOptions): CreditsParts {
     trades: (limit) =>
       o.news.trades(limit).map((e) => ({ event: e.event, transaction: certificates.transaction(e), data: e.data })),
     ...o.documents,
+    lock: (month, point, plant, application, by) => certificates.lock(month, point, plant, application, by),
     statement: (month, meteringPoint) => statement(certificates.statementInput(month, meteringPoint)),
     news: (after, limit) => certificates.news(after, limit),
     newest: () => o.news.newest,
@@ -309,7 +323,7 @@ class Certificates {
     if (purpose === 'donation' && recipient === '')
       throw new EdgeError('REQUEST_INVALID', 'a donation needs its recipient');
     const { beneficiary, salt } = this.#beneficiary(purpose, who);
-    const wallet = this.#wallet(row);
+    const wallet = this.#walletFor(row);
     const left = this.#leftOf(row);
     const wh = wanted.wh ?? left;
     if (wh > left || wh < 1) throw new EdgeError('CREDIT_NOT_ENOUGH', `${left} of ${row.wh} Wh are left of ${id}`);
@@ -380,14 +394,55 @@ class Certificates {
 
   async withdraw(...[id, reason, by]: Parameters<CreditsParts['withdraw']>): ReturnType<CreditsParts['withdraw']> {
     const row = this.#row(id);
-    const sent = await this.#wallet(row).withdraw(row.pointId, Math.floor(row.slot / DAY), reason);
+    const sent = await this.#walletFor(row).withdraw(row.pointId, Math.floor(row.slot / DAY), reason);
     await this.#o.note({ by, action: 'credit.withdraw', on: id, detail: { reason, transaction: sent.hash } });
     return this.transaction({ tx: sent.hash, block: sent.block, time: null });
   }
 
-  #wallet(row: Row): CreditWallet {
+  async lock(...[month, point, plant, number, by]: Parameters<CreditsParts['lock']>): ReturnType<CreditsParts['lock']> {
+    const application = this.#o.documents.rec(month, point, plant);
+    const wallet = this.#wallet();
+    const hours = application.locks.filter(({ kind }) => kind === 'slot');
+    const gaps = application.locks.filter(({ kind }) => kind === 'residual');
+    if (application.locks.length === 0)
+      throw new EdgeError('CREDIT_NOT_ENOUGH', `nothing that is minted is left of ${month}`);
+    // All of it is in the account, or nothing is claimed.
+    const byToken = Map.groupBy(hours, ({ slot }) => this.#tokenOf(point, slot));
+    for (const [token, locks] of byToken) {
+      const held = await wallet.balanceOf(token);
+      const wh = sum(locks);
+      if (held < BigInt(wh))
+        throw new EdgeError('CREDIT_NOT_HELD', `the account ${wallet.account} holds ${held} of ${wh} Wh of ${token}`);
+    }
+    const sent: Sent[] = [];
+    const purpose = PURPOSES.indexOf('rec-application');
+    for (let i = 0; i < hours.length; i += LINES) {
+      const lines = hours.slice(i, i + LINES).map(({ meteringPoint, slot, wh }) => ({ meteringPoint, slot, wh }));
+      sent.push(await wallet.claim(lines, ZERO_HASH, purpose, number));
+    }
+    for (const { meteringPoint, slot, wh } of gaps)
+      sent.push(await wallet.claimResidual(meteringPoint, slot, wh, ZERO_HASH, purpose, number));
+    const wh = sum(application.locks);
+    const detail = { month, wh, application: number, transactions: sent.map(({ hash }) => hash).join(' ') };
+    await this.#o.note({ by, action: 'credit.rec-lock', on: point, detail });
+    const transactions = sent.map(({ hash, block }) => this.transaction({ tx: hash, block, time: null }));
+    return { application, wh, transactions };
+  }
+
+  #tokenOf(point: string, slot: number): string {
+    const minted = this.#o.rows
+      .certificatesOf(point, slot, slot + HOUR)
+      .findLast(({ token, withdrawn }) => token !== null && !withdrawn);
+    return minted?.token ?? ZERO_HASH;
+  }
+
+  #walletFor(row: Row): CreditWallet {
     const state = this.#stateOf(row);
     if (state !== 'minted') throw notMinted(row, state);
+    return this.#wallet();
+  }
+
+  #wallet(): CreditWallet {
     const wallet = this.#o.wallet();
     if (!wallet) throw new EdgeError('CHAIN_AWAY', 'it was not reached since the start');
     return wallet;

@@ -13,7 +13,7 @@ import {
   NEAR_SECONDS,
   signBuilding,
 } from './credits/building.ts';
-import { type RecInput, recApplication } from './credits/rec/application.ts';
+import { type RecApplication, type RecInput, recApplication } from './credits/rec/application.ts';
 import { kstMonthRange } from './credits/time.ts';
 import { EdgeError } from './errors.ts';
 import type { Log } from './log/log.ts';
@@ -38,7 +38,12 @@ export type DocumentOptions = {
 
 const PAGE = 500;
 
-export const creditDocuments = (o: DocumentOptions): Pick<CreditsParts, 'rec' | 'building'> => ({
+export type Documents = {
+  rec: (...asked: Parameters<CreditsParts['rec']>) => RecApplication;
+  building: CreditsParts['building'];
+};
+
+export const creditDocuments = (o: DocumentOptions): Documents => ({
   rec: (month, point, plant) => recApplication(recInput(o, month, point, plant)),
   building: (asked) => building(o, asked),
 });

@@ -186,7 +186,9 @@ export class Crediting {
 
   async #follow(place: ChainPlace, anchors: string, registrar: Registrar | undefined, withinMs: number): Promise<void> {
     const { CreditEventsFollower } = await import('./chain/credit-events.ts');
-    const { claimData, creditAddresses, PURPOSES, withdrawData } = await import('./chain/credits-contract.ts');
+    const { claimData, claimResidualData, creditAddresses, PURPOSES, withdrawData } = await import(
+      './chain/credits-contract.ts'
+    );
     const { rpcClient } = await import('./chain/rpc.ts');
     const { accountOf, Wallet } = await import('./chain/wallet.ts');
     const { Minter } = await import('./chain/minter.ts');
@@ -234,6 +236,12 @@ export class Crediting {
         const data = claimData(of, beneficiary as Hex, PURPOSES[purpose] as (typeof PURPOSES)[number], recipient);
         const wh = lines.reduce((sum, line) => sum + line.wh, 0);
         return minter.send('claim', at.credits, data, { text: `the claim of ${wh} Wh`, lines, beneficiary, purpose });
+      },
+      claimResidual: (point, month, wh, beneficiary, purpose, recipient) => {
+        const named = PURPOSES[purpose] as (typeof PURPOSES)[number];
+        const data = claimResidualData(point as Hex, month, wh, beneficiary as Hex, named, recipient);
+        const about = { text: `the claim of ${wh} Wh of a month's gaps`, point, month, wh, beneficiary, purpose };
+        return minter.send('claim', at.credits, data, about);
       },
       withdraw: (point, day, reason) => {
         const about = { text: `the withdrawal of day ${day} of ${point}`, point, day };

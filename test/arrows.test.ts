@@ -85,7 +85,7 @@ const LAYERS: [string, string[]][] = [
     file,
     [
       ...['edge/errors.ts', 'edge/wire/', 'edge/store/', 'edge/log/', 'edge/credits/', 'edge/chain/', 'edge/api/'],
-      ...['edge/people.ts', 'edge/tokens.ts'],
+      ...['edge/people.ts', 'edge/tokens.ts', 'edge/credit-documents.ts'],
     ],
   ]),
   ['edge/run-info.ts', ['edge/keystore.ts']],

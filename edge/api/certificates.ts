@@ -244,6 +244,19 @@ export function certificateRoutes(server: Server, parts: ApiParts): void {
     (request) => credits().statement(request.params.month, request.query.meteringPoint),
   );
 
+  const applicant = {
+    meteringPoint: Sub,
+    class: Type.String({
+      pattern: '^[a-z-]{1,32}$',
+      description: 'Of the plant, as the table of weights has it',
+    }),
+    confirmed: Type.String({ format: 'date', description: 'Day on which the plant was confirmed' }),
+    carried: Type.String({
+      pattern: '^\\d{1,10}$',
+      default: '0',
+      description: 'What the month before left of its last REC, in 1/10^10 (its recs.carry)',
+    }),
+  };
   server.get(
     '/rec/:month',
     {
@@ -254,27 +267,47 @@ export function certificateRoutes(server: Server, parts: ApiParts): void {
         tags,
         security,
         ...monthly,
-        querystring: Type.Object(
-          {
-            meteringPoint: Sub,
-            class: Type.String({
-              pattern: '^[a-z-]{1,32}$',
-              description: 'Of the plant, as the table of weights has it',
-            }),
-            confirmed: Type.String({ format: 'date', description: 'Day on which the plant was confirmed' }),
-            carried: Type.String({
-              pattern: '^\\d{1,10}$',
-              default: '0',
-              description: 'What the month before left of its last REC, in 1/10^10 (its recs.carry)',
-            }),
-          },
-          { additionalProperties: false },
-        ),
+        querystring: Type.Object(applicant, { additionalProperties: false }),
       },
     },
     (request) => {
       const { meteringPoint, ...plant } = request.query;
       return credits().rec(request.params.month, meteringPoint, plant);
+    },
+  );
+
+  server.post(
+    '/rec/:month/lock',
+    {
+      ...needs('operator'),
+      schema: {
+        summary: 'Lock what an application uses: it is claimed for that purpose, and for nothing else then',
+        description:
+          'To be called when the application is handed in. All that is left of the month is claimed (rec-application), with the number of the application as the recipient, in as many transactions as it takes.',
+        tags,
+        security,
+        params: monthly.params,
+        body: Type.Object(
+          {
+            ...applicant,
+            carried: Type.Optional(applicant.carried),
+            application: Type.String({ minLength: 1, maxLength: 64, description: 'Its number; public' }),
+          },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: Type.Object({
+            application: Document,
+            wh: Type.Integer(),
+            transactions: Type.Array(TransactionView),
+          }),
+        },
+      },
+    },
+    (request) => {
+      const { meteringPoint, application, carried = '0', ...plant } = request.body;
+      const { month } = request.params;
+      return credits().lock(month, meteringPoint, { ...plant, carried }, application, request.person as Person);
     },
   );
 

@@ -47,6 +47,17 @@ export type CreditsParts = {
   /** What nobody but the applicant knows: the class of the plant, the day it was confirmed, what the month before left. */
   rec: (month: string, meteringPoint: string, plant: { class: string; confirmed: string; carried: string }) => object;
   /**
+   * Claims what an application of that month uses, for the purpose rec-application; so nothing else can use it.
+   * @throws EdgeError as rec, CREDIT_NOT_HELD, CREDIT_NOT_ENOUGH, CHAIN_*
+   */
+  lock: (
+    month: string,
+    meteringPoint: string,
+    plant: { class: string; confirmed: string; carried: string },
+    application: string,
+    by: Person,
+  ) => Promise<{ application: object; wh: number; transactions: TransactionView[] }>;
+  /**
    * Signed. Metering points: of the plants of a building, and of its meter at the grid.
    * @throws EdgeError NOT_FOUND, NOT_IN_CHECKPOINT
    */

@@ -209,6 +209,21 @@ export const claimData = (lines: readonly ClaimLine[], beneficiary: Hex, purpose
     args: [[...lines], beneficiary, PURPOSES.indexOf(purpose), recipient],
   });
 
+/** Of a KST month's residual tokens. @param month its first second */
+export const claimResidualData = (
+  meteringPoint: Hex,
+  month: number,
+  wh: number,
+  beneficiary: Hex,
+  purpose: Purpose,
+  recipient: string,
+): Hex =>
+  encodeFunctionData({
+    abi: creditsAbi,
+    functionName: 'claimResidual',
+    args: [meteringPoint, month, BigInt(wh), beneficiary, PURPOSES.indexOf(purpose), recipient],
+  });
+
 export const withdrawData = (meteringPoint: Hex, day: number, reason: string): Hex =>
   encodeFunctionData({ abi: creditsAbi, functionName: 'withdraw', args: [meteringPoint, day, reason] });
 

@@ -238,7 +238,8 @@ class Settling {
 
   /** A plant that stores gives back at most what was claimed to charge it. */
   #charge(from: number, until: number, wh: number, flags: Flag[]): boolean {
-    if (this.#plant.kind !== 'storage') return true;
+    // As the contract has it: by the kind of the plant, or by what its energy comes from.
+    if (this.#plant.kind !== 'storage' && this.#plant.source !== 'storage') return true;
     if (wh > this.#chargedWh) {
       this.#out.waiting.push({ from, until, wh, reason: 'charge' });
       return false;

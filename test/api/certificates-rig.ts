@@ -193,6 +193,10 @@ export async function startRig() {
       calls.push(['claim', ...args]);
       return { hash: hash(`call ${calls.length}`), block: null };
     },
+    claimResidual: async (...args) => {
+      calls.push(['claimResidual', ...args]);
+      return { hash: hash(`call ${calls.length}`), block: null };
+    },
     withdraw: async (...args) => {
       calls.push(['withdraw', ...args]);
       return { hash: hash(`call ${calls.length}`), block: 7 };

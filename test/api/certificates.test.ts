@@ -252,6 +252,35 @@ describe('certificates over HTTP', () => {
     expect((await ask(path.replace('&class=land', ''))).body).toMatchObject({ code: 'REQUEST_INVALID' });
   });
 
+  it('locks what an application uses, all or nothing', async () => {
+    const { ask, plant, other, addClaim, calls, deeds, balances } = await startRig();
+    await addClaim(plant, SLOT, 150, 'a claim');
+    const lock = (meteringPoint: string, over: object = {}) =>
+      ask('/rec/2026-11/lock', {
+        body: { meteringPoint, class: 'land', confirmed: '2026-01-31', application: 'KEA-2026-0042', ...over },
+      });
+    balances.set(tokenOf(plant), 1052n);
+    expect((await lock(plant.sub)).body).toMatchObject({ code: 'CREDIT_NOT_HELD' });
+    expect((await lock(other.sub)).body).toMatchObject({ code: 'CREDIT_NOT_HELD' });
+    expect(calls).toEqual([]);
+    balances.set(tokenOf(plant), 1053n);
+    const { body, text } = await lock(plant.sub);
+    expect(body, text).toMatchObject({
+      wh: 1053,
+      transactions: [{ hash: hash('call 1') }],
+      application: { statutory: false },
+    });
+    const meteringPoint = commitment(plant.sub);
+    const lines = [250, 401, 402].map((wh, n) => ({ meteringPoint, slot: SLOT + n * HOUR, wh }));
+    expect(calls).toEqual([['claim', lines, `0x${'00'.repeat(32)}`, 3, 'KEA-2026-0042']]);
+    expect(deeds.at(-1)).toMatchObject({
+      action: 'credit.rec-lock',
+      on: plant.sub,
+      detail: { wh: 1053, month: '2026-11' },
+    });
+    expect((await lock(plant.sub, { application: '' })).body).toMatchObject({ code: 'REQUEST_INVALID' });
+  });
+
   it('gives the evidence of a building, whose receipts prove each register, sealed ones with what they are over', async () => {
     const { gateway, ask, plant, other, grid } = await startRig();
     const period = 'from=2026-11-24T03:00:00Z&to=2026-11-24T09:00:00Z';

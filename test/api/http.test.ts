@@ -76,6 +76,7 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /trades': 'viewer',
   'GET /statements/{month}': 'viewer',
   'GET /rec/{month}': 'viewer',
+  'POST /rec/{month}/lock': 'operator',
   'GET /evidence/building': 'viewer',
   'GET /events': 'viewer',
   'GET /witness/key': 'open',

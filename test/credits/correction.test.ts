@@ -15,6 +15,7 @@ describe('9. Correction: withdraw before the claim and reissue as version + 1; a
       { slot: NOON, version: 1, wh: 100 },
       { slot: NOON + HOUR, version: 1, wh: 100 },
     ]);
+    expect(settled(boundaries).certificates.map((c) => c.version)).toEqual([0, 0]);
     const other = [{ at: NOON, registerWh: 7, device: 'A' }];
     expect(brief(settled(boundaries, { fixed: other, versions: new Map([[DAY, 1]]) }))).toEqual({
       '0-1': '93 boundary-fixed unusable',

@@ -82,6 +82,18 @@ describe("4. Both boundary readings present within ±60 s. Never interpolate. A 
     expect(at(61)).toEqual({});
   });
 
+  it('of the same reading twice, the entry that came first is named', () => {
+    const [start, end] = [reading(NOON, 0), reading(NOON + HOUR, 100)];
+    const again = [start, end].map((b) => ({ ...b, idx: b.idx + 10 }));
+    for (const order of [
+      [start, end, ...again],
+      [...again, end, start],
+    ]) {
+      const [certificate] = settled(order).certificates;
+      expect([certificate?.start.idx, certificate?.end.idx]).toEqual([start.idx, end.idx]);
+    }
+  });
+
   it('the nearest reading stands for the hour, of two that are as near the earlier one', () => {
     const end = [
       reading(NOON + HOUR, 103, { off: 20 }),
@@ -194,6 +206,18 @@ describe("5. A negative difference is a rollover only if `modulus − previous +
       '0-1': '0 CREDIT_REGISTER_FELL',
       '1-2': '0 CREDIT_REGISTER_FELL',
     });
+  });
+
+  it('what is certified nearest after it is what counts, in whatever order the chain says it', () => {
+    const fixed = [
+      { at: NOON + 6 * HOUR, registerWh: 2000, device: 'A' },
+      { at: NOON + 3 * HOUR, registerWh: 1000, device: 'A' },
+    ];
+    for (const order of [fixed, fixed.toReversed()])
+      expect(brief(settled(hourly(NOON, [900, 1000, 1500]), { fixed: order }))).toEqual({
+        0: '100',
+        '1-2': '0 CREDIT_REGISTER_FELL',
+      });
   });
 
   it('a register that jumped up for one reading costs its two hours, and no more', () => {
@@ -382,6 +406,7 @@ describe('8. Storage: discharge earns credit only against cancelled charge certi
     expect(brief(settled(gap, { chargedWh: 249 }, storage))).toEqual({ '0-2': '250 charge' });
     expect(brief(settled(gap, { chargedWh: 250 }, storage))).toEqual({ '0-2': '250 gap' });
     expect(brief(settled(gap))).toEqual({ '0-2': '250 gap' });
+    expect(brief(settled(gap, {}, plant({ source: 'storage' })))).toEqual({ '0-2': '250 charge' });
   });
 });
 
