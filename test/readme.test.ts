@@ -40,7 +40,7 @@ it('the README names the two commands', () => {
   expect(blocks.map((b) => b.text)).toEqual(expect.arrayContaining(THE_TWO));
 });
 
-it('each command of the README works as it stands there', { timeout: 240_000 }, async (context) => {
+it('each command of the README works as it stands there', { timeout: 360_000 }, async (context) => {
   const missing = ['mosquitto_pub', 'curl'].filter((program) => !has(program));
   if (missing.length > 0) context.skip(`needs ${missing.join(' and ')} (Debian: mosquitto-clients, curl)`);
   // A folder that is the checkout, but for its own data: nothing of the user's is touched.
@@ -66,6 +66,7 @@ it('each command of the README works as it stands there', { timeout: 240_000 }, 
   const running = await run('bash', ['-euo', 'pipefail', '-c', script(false)], { cwd: folder });
   expect(running.code, `${running.stdout}\n${running.stderr}`).toBe(0);
   expect(running.stdout).toContain('The receipt holds.');
+  expect(running.stdout).toContain('The certificate holds');
   expect(running.stdout).toMatch(/event: entry/);
   expect(running.stdout).toMatch(/^anchors {3}0x/m);
 
