@@ -26,6 +26,8 @@ export class Energy {
   }
 
   watch(gateway: Gateway, crediting: Crediting): void {
+    const { places } = crediting;
+    if (places) this.#say(`credits contract ${places.credits}, market ${places.market ?? 'none'}`);
     this.#plants = new Plants(gateway, crediting, this.#say, Math.floor(Date.now() / 1000));
     const sub = (sort: string): string | undefined =>
       gateway.parts.devices.list().find(({ label }) => sortOf(label) === sort)?.sub;
