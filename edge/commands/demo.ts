@@ -135,11 +135,12 @@ ${EXIT_HELP}`,
           say: (line) => narrator.say(line),
           came: (line) => narrator.check(line),
         });
-      narrator.watch(gateway, district);
+      narrator.watch(gateway, district, crediting && (() => crediting.summary()));
       if (crediting) energy?.watch(gateway, crediting);
       void district.ready.then(() => {
         districtIsUp = true;
         narrator.census(gateway);
+        energy?.introduce();
       });
       const ended = district.ended.then(() => 'ended' as const);
       const over = runSeconds === undefined ? [] : [ended, sleep((runSeconds + 15) * 1000, stop)];

@@ -38,6 +38,11 @@ export class Energy {
     }, EVERY_MS);
   }
 
+  /** When the plants are enrolled. */
+  introduce(): void {
+    this.#plants?.introduce();
+  }
+
   /** What is known and not said yet is said. */
   stop(): void {
     clearInterval(this.#timer);

@@ -7,6 +7,9 @@ import type { CheckLine } from './gate.ts';
 const EVERY_MS = 5_000;
 const n = (x: number): string => x.toLocaleString('en-US');
 
+const certified = (of: { certificates: number; mintedWh: number } | undefined): string =>
+  of ? `, ${n(of.certificates)} certificates of ${n(of.mintedWh)} Wh` : '';
+
 export class Narrator {
   #timer: NodeJS.Timeout | undefined;
   readonly #toldCodes = new Set<string>();
@@ -42,7 +45,12 @@ export class Narrator {
     );
   }
 
-  watch(gateway: Gateway, district: District): void {
+  /** @param summary of certificates, where there are any */
+  watch(
+    gateway: Gateway,
+    district: District,
+    summary: (() => { certificates: number; mintedWh: number }) | undefined,
+  ): void {
     const { parts } = gateway;
     let before = parts.log.size;
     this.#timer = setInterval(() => {
@@ -52,7 +60,7 @@ export class Narrator {
       const { acked, buffered } = district.progress;
       this.say(
         `entries ${n(size)} (+${n(size - before)}), checkpoint ${n(parts.log.latest?.size ?? 0)}, anchored ${n(parts.anchorer?.state.headSize ?? 0)}, ` +
-          `${parts.mqtt.connected} connected, serial ${n(parts.serialEntries())}, devices have ${n(acked)} acknowledged and ${n(buffered)} waiting, quarantine ${n(parts.quarantine.held)}, ${n(this.#checks)} vehicles came to the gate`,
+          `${parts.mqtt.connected} connected, serial ${n(parts.serialEntries())}, devices have ${n(acked)} acknowledged and ${n(buffered)} waiting, quarantine ${n(parts.quarantine.held)}, ${n(this.#checks)} vehicles came to the gate${certified(summary?.())}`,
       );
       before = size;
     }, EVERY_MS);

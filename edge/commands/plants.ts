@@ -56,6 +56,17 @@ export class Plants {
     this.#look(() => undefined);
   }
 
+  /** Who comes online with a day of readings. */
+  introduce(): void {
+    const sorts = new Map<string, string>();
+    for (const { label } of this.#devices()) {
+      const said = /^credit plant (\w+): (.*) \(simulated\)$/.exec(label ?? '');
+      if (said) sorts.set(said[1] as string, said[2] as string);
+    }
+    const list = Array.from(sorts, ([sort, what]) => (sort === what ? sort : `${sort} (${what})`));
+    this.#say(`plants  ${list.length} come online after a day without a link: ${list.join(', ')}`);
+  }
+
   look(): void {
     this.#look((name, line) => this.#say(`credits ${name.padEnd(9)} ${line}`));
   }
@@ -110,10 +121,11 @@ export class Plants {
   #duplicate(
     point: string,
     name: string,
-    minted: readonly Certificate[],
+    rows: readonly Certificate[],
     once: (key: string, name: string, line: string) => void,
   ): void {
-    if (minted.length === 0) return;
+    const minted = rows.filter((c) => c.mintTx !== null);
+    if (minted.length === 0 || rows.some((c) => c.mintTx === null && c.state === 'ready')) return;
     const readings = this.#crediting.rows.boundaries(point, this.#since, Number.MAX_SAFE_INTEGER);
     const twice = [...Map.groupBy(readings, (b) => b.at).values()].filter(({ length }) => length > 1);
     const slots = new Set(minted.map((c) => c.slot));
