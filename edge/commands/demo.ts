@@ -11,7 +11,6 @@ import { EXIT, EXIT_HELP } from './exit.ts';
 import { foundCity, Gate } from './gate.ts';
 import type { Command } from './index.ts';
 import { Narrator } from './narrator.ts';
-import type { Crediting } from './plants.ts';
 import { aborted, sleep } from './until.ts';
 
 /** A chain of our own mines at once and costs nothing, so the demo anchors often enough to be watched. */
@@ -104,7 +103,7 @@ ${EXIT_HELP}`,
       // The district brings the tty: it comes after the gateway that it speaks to, and goes before it.
       if (!line.includes('SERIAL_AWAY') || (districtIsUp && !nearTheEnd())) narrator.say(line);
     });
-    const { crediting } = gateway.parts as { crediting?: Crediting };
+    const { crediting } = gateway.parts;
     /** Undefined: until it is stopped. */
     const secondsLeft = (): number | undefined =>
       runSeconds === undefined ? undefined : Math.max(1, runSeconds - elapsed() - END_SECONDS);
@@ -197,7 +196,7 @@ async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<
   const quarantined = quarantine.held;
   const count = devices.count;
   const checks = countByDecision(gateway);
-  const credits = (gateway.parts as { crediting?: Crediting }).crediting?.summary() ?? {
+  const credits = gateway.parts.crediting?.summary() ?? {
     certificates: 0,
     mintedWh: 0,
     refusedMints: 0,
