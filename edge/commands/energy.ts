@@ -1,5 +1,4 @@
 /** The demo's plants, certificates and trade: looks at them now and then, and says what is new. */
-import { rpcClient } from '../chain/rpc.ts';
 import type { Gateway } from '../gateway.ts';
 import { type Crediting, Plants, sortOf } from './plants.ts';
 import { type Places, Trade } from './trade.ts';
@@ -34,7 +33,7 @@ export class Energy {
     this.#timer = setInterval(() => {
       this.#plants?.look();
       const [plant, battery] = [sub('honest'), sub('storage')];
-      if (plant && battery) void this.#trade.look(placesOf(gateway, crediting), crediting.rows, plant, battery);
+      if (plant && battery) void this.#trade.look(placesOf(crediting), crediting.rows, plant, battery);
     }, EVERY_MS);
   }
 
@@ -50,12 +49,9 @@ export class Energy {
   }
 }
 
-function placesOf(gateway: Gateway, { places }: Crediting): Places | undefined {
-  const { registrar } = gateway.parts.registry;
-  if (!places?.krw || !places.market || !registrar) return undefined;
-  const { rpc, krw, market } = places;
-  return {
-    ...{ ...places, krw, market },
-    issue: (to, amount) => registrar.issue(rpcClient(rpc), krw, to, amount),
-  };
+/** Where the embedded chain's people trade. */
+function placesOf({ places }: Crediting): Places | undefined {
+  if (!places?.krw || !places.market || !places.issue) return undefined;
+  const { krw, market, issue } = places;
+  return { ...places, krw, market, issue };
 }

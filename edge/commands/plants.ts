@@ -1,4 +1,5 @@
 /** What the demo says of plants and their certificates: each thing once, in a plain line. */
+import type { CreditPlaces } from '../crediting.ts';
 import type { Gateway } from '../gateway.ts';
 import type { CertificateRow, CreditRows, Minted, ResidualRow } from '../store/credits.ts';
 import type { Device } from '../store/devices.ts';
@@ -7,12 +8,9 @@ import type { Device } from '../store/devices.ts';
 export type Crediting = {
   rows: Pick<CreditRows, 'list' | 'residuals' | 'boundaries'>;
   summary: () => { certificates: number; mintedWh: number; refusedMints: number };
-  readonly places:
-    | { rpc: string; chainId: number; credits: Hex; krw: Hex | undefined; market: Hex | undefined }
-    | undefined;
+  readonly places: CreditPlaces | undefined;
 };
 
-type Hex = `0x${string}`;
 type Certificate = CertificateRow & Minted;
 
 const HOUR = 3600;
