@@ -131,7 +131,42 @@ export function checkCredits(db: Database.Database, carried: boolean): CreditTru
       Math.floor(((device.capacityW ?? 0) * 105) / 100),
     );
   }
+  checkTotals(db, certificates, devices);
   return { ...checkEvents(db, known, carried), refused: countRefused(db, certificates) };
+}
+
+/** Of each device, all its minted hours together are no more than its register has gone up by, by all it ever signed. */
+function checkTotals(
+  db: Database.Database,
+  certificates: readonly CertificateRow[],
+  devices: ReadonlyMap<number, DeviceRow>,
+): void {
+  const isMinted = db.prepare<[Uint8Array, number, number]>(
+    "SELECT 1 FROM credit_events WHERE event = 'Minted' AND point = ? AND slot = ? AND version = ?",
+  );
+  const newest = new Map<string, CertificateRow>();
+  for (const c of certificates) if (isMinted.get(c.pointId, c.slot, c.version)) newest.set(`${c.point} ${c.slot}`, c);
+  for (const [id, minted] of Map.groupBy(newest.values(), (c) => c.device)) {
+    const readings: [at: number, register: number][] = [];
+    for (const { envelope } of db
+      .prepare<[number], { envelope: Uint8Array }>('SELECT envelope FROM entries WHERE device = ?')
+      .iterate(id)) {
+      if (envelope.length === 0) return; // what was pruned can't be added up
+      const { records, iat } = decodeEnvelope(new Uint8Array(envelope));
+      if (records.length === 25) for (const r of records) readings.push([r.t as number, r.v as number]);
+      else if (records[0]?.n === REGISTER) readings.push([iat, records[0].v as number]);
+    }
+    readings.sort(([a, x], [b, y]) => a - b || x - y);
+    const modulus = devices.get(id)?.modulusWh;
+    let shown = 0;
+    for (const [i, [, register]] of readings.entries()) {
+      const step = register - (readings[i - 1]?.[1] ?? register);
+      if (step > 0) shown += step;
+      else if (step < 0 && modulus) shown += step + modulus;
+    }
+    const sum = minted.reduce((total, c) => total + c.wh, 0);
+    expect(sum, `${devices.get(id)?.did}: minted of it`).toBeLessThanOrEqual(shown);
+  }
 }
 
 /** What the chain says, as it was followed. */
