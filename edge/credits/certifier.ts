@@ -226,7 +226,8 @@ export class Certifier {
     const plant = this.#plant(point);
     if (!plant) return statements;
     const settled = settle(plant, input);
-    const context = { point, pointId: this.#o.pointId(point), devices: this.#o.devices, versions: input.versions };
+    const { versions, taken } = input;
+    const context = { point, pointId: this.#o.pointId(point), devices: this.#o.devices, versions, taken };
     return [...statements, ...changesOf(settled, certificates, residuals, context)];
   }
 
@@ -354,6 +355,8 @@ type Context = {
   pointId: string;
   devices: Devices;
   versions: ReadonlyMap<number, number> | undefined;
+  /** Minted, or on its way there. Of that the rows may not know yet: they were read before, and another thread writes. */
+  taken: ReadonlySet<number>;
 };
 
 /** Rows that differ from what is there; what is minted stays as it is. */
@@ -361,7 +364,7 @@ function changesOf(
   settled: Settled,
   certificates: readonly (CertificateRow & Minted)[],
   residuals: readonly (ResidualRow & Minted)[],
-  { point, pointId, devices, versions = new Map() }: Context,
+  { point, pointId, devices, versions = new Map(), taken }: Context,
 ): SqlStatement[] {
   const statements: SqlStatement[] = [];
   const gsrn = gsrnOf(point);
@@ -395,7 +398,7 @@ function changesOf(
     if (!old || (old.mintBlock === null && !isSame(old, c))) statements.push(saveCertificate(c));
   }
   for (const old of held.values())
-    if (old.mintBlock === null && old.version === (versions.get(dayOf(old.slot)) ?? 0))
+    if (old.mintBlock === null && !taken.has(old.slot) && old.version === (versions.get(dayOf(old.slot)) ?? 0))
       statements.push(dropCertificate(old));
 
   const residual = (
@@ -429,7 +432,8 @@ function changesOf(
     heldResiduals.delete(span(r));
     if (!old || (old.mintBlock === null && !isSame(old, r))) statements.push(saveResidual(r));
   }
-  for (const old of heldResiduals.values()) if (old.mintBlock === null) statements.push(dropResidual(old));
+  for (const old of heldResiduals.values())
+    if (old.mintBlock === null && !taken.has(old.fromAt)) statements.push(dropResidual(old));
   return statements;
 }
 

@@ -86,6 +86,28 @@ describe('the follower that makes certificates', () => {
     await gateway.finish();
   });
 
+  it('leaves an hour that is on its way to the chain, or just there, as it stands', async () => {
+    const gateway = await startTestGateway({ clock: { source: 'synced' } });
+    const plant = await Plant.at(gateway);
+    await plant.read([0, 1000], [1, 1500], [2, 2100]);
+    const taken = new Set<number>();
+    const rows = await certify(gateway, () => ({ ...nothing(), taken }));
+    expect(hours(rows, plant.sub)).toEqual([
+      [0, 500, 'ready'],
+      [1, 600, 'ready'],
+    ]);
+    // The rows themselves don't say so yet.
+    taken.add(START);
+    await plant.read([1, 1510, 30], [3, 2500]);
+    await rows.again();
+    expect(hours(rows, plant.sub)).toEqual([
+      [0, 500, 'ready'],
+      [1, 600, 'ready'],
+      [2, 400, 'ready'],
+    ]);
+    await gateway.finish();
+  });
+
   it('keeps the reading that a certificate stands on when one comes that is nearer', async () => {
     const gateway = await startTestGateway({ clock: { source: 'synced' } });
     const plant = await Plant.at(gateway);
