@@ -117,7 +117,9 @@ export class Crediting {
     const changed = devices.onChanged;
     devices.onChanged = (device) => {
       changed(device);
-      if (CERTIFIED_KINDS.has(device.kind)) this.#follower?.wake(); // its modulus, its key
+      if (!CERTIFIED_KINDS.has(device.kind)) return;
+      this.#follower?.wake(); // its modulus, its key
+      this.certifier.reconsider(device.sub);
     };
     this.certifier = new Certifier({
       ...{ log, store, entries, devices, now, report },

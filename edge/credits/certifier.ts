@@ -127,6 +127,11 @@ export class Certifier {
     this.wake();
   }
 
+  /** A meter of this point was suspended, resumed or revoked: what it signed is worth something else now. */
+  reconsider(point: string): void {
+    this.touch(point, Math.floor(this.#o.now().receivedMs / 1000) - MOST_HOURS * HOUR);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#running;
@@ -199,7 +204,12 @@ export class Certifier {
       if (self?.kind !== 'gateway' || envelope.length === 0) continue;
       const said = parseSuccession(decodeEnvelope(envelope).records);
       const old = said && this.#o.devices.get(said.did);
-      if (old && CERTIFIED_KINDS.has(old.kind)) yield [old.sub, Math.floor(receivedMs / 1000) - 2 * DAY];
+      if (!old || !CERTIFIED_KINDS.has(old.kind)) continue;
+      // Said days after it was done, it changes what all readings of the new meter are worth.
+      const heir = this.#o.devices.get(said.by);
+      const first = heir && this.#o.rows.firstOf(old.sub, heir.id);
+      const lately = Math.floor(receivedMs / 1000) - 2 * DAY;
+      yield [old.sub, Math.min(first ?? lately, lately)];
     }
   }
 
@@ -222,7 +232,7 @@ export class Certifier {
     const residuals = rows.residualsOf(point, from, until);
     const used = new Set([...certificates, ...residuals].flatMap((c) => [c.startIdx, c.endIdx]));
     const { kept, statements } = keepNearest(held, fresh, used);
-    const input = this.#input(point, from, until, kept, certificates);
+    const input = this.#input(point, from, until, kept, { certificates, residuals });
     const plant = this.#plant(point);
     if (!plant) return statements;
     const settled = settle(plant, input);
@@ -261,7 +271,7 @@ export class Certifier {
     from: number,
     until: number,
     kept: readonly BoundaryRow[],
-    certificates: readonly (CertificateRow & Minted)[],
+    made: { certificates: readonly (CertificateRow & Minted)[]; residuals: readonly (ResidualRow & Minted)[] },
   ): SettleInput {
     const { devices, entries, chainWord, rows } = this.#o;
     const word = chainWord(point, from, until);
@@ -280,14 +290,19 @@ export class Certifier {
     }
     // What a certificate stands on here stays: one that comes later and nearer changes nothing.
     const fixed = [...word.fixed];
-    for (const c of certificates) {
+    const hold = (at: number, registerWh: number, device: number): void => {
+      if (!fixed.some((f) => f.at === at)) fixed.push({ at, registerWh, device: devices.byId(device)?.did ?? '' });
+    };
+    for (const c of made.certificates) {
       if (c.state !== 'ready' || c.withdrawn) continue;
-      const device = devices.byId(c.device)?.did ?? '';
-      for (const [at, registerWh] of [
-        [c.slot, c.startWh],
-        [c.slot + HOUR, c.endWh],
-      ] as const)
-        if (!fixed.some((f) => f.at === at)) fixed.push({ at, registerWh, device });
+      hold(c.slot, c.startWh, c.device);
+      hold(c.slot + HOUR, c.endWh, c.device);
+    }
+    // Of residuals that the contract takes: it fixes their ends too.
+    for (const r of made.residuals) {
+      if (r.state !== 'ready' || r.month === null) continue;
+      hold(r.fromAt, r.startWh, r.device);
+      hold(r.untilAt, r.endWh, r.device);
     }
     const before = new Map<string, Level>();
     for (const { did, id } of this.#metersOf(point)) {

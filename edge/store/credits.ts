@@ -167,6 +167,16 @@ export class CreditRows {
     );
   }
 
+  /** The first full hour that a device has a reading near. */
+  firstOf(point: string, device: number): number | undefined {
+    const row = this.#store.get<{ at: number | null }>(
+      'SELECT min(at) AS at FROM boundaries WHERE point = ? AND device = ?',
+      point,
+      device,
+    );
+    return row?.at ?? undefined;
+  }
+
   /** Where the newest certificate or residual of a device ends that is over by `at`. */
   lastEnd(point: string, device: number, at: number): { at: number; registerWh: number } | undefined {
     return this.#store.get(

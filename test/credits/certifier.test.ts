@@ -19,8 +19,9 @@ class Plant extends TestDevice {
     this.gateway = gateway;
   }
 
-  static async at(gateway: TestGateway, name = 'roof', capacityW = 10_000): Promise<Plant> {
+  static async at(gateway: TestGateway, name = 'roof', capacityW = 10_000, of?: string): Promise<Plant> {
     const plant = new Plant(name, gateway);
+    if (of !== undefined) Object.assign(plant, { sub: of });
     const { did, sub, kind } = plant;
     const enrolled = { did, sub, kind, custody: 'device', capacityW, energySource: 'solar' } as const;
     await gateway.parts.devices.enrol(enrolled, Date.now());
@@ -43,10 +44,10 @@ async function certify(
   gateway: TestGateway,
   word: () => ChainWord = nothing,
   now = gateway.parts.now,
-): Promise<CreditRows & { again: () => Promise<void> }> {
+): Promise<CreditRows & { again: (reconsidered?: string) => Promise<void> }> {
   const { store, log, entries, devices } = gateway.parts;
   const rows = new CreditRows(store);
-  const run = async (): Promise<void> => {
+  const run = async (reconsidered?: string): Promise<void> => {
     const certifier = new Certifier({
       ...{ store, log, rows, entries, devices, now },
       successions: new Successions(store),
@@ -57,6 +58,7 @@ async function certify(
       report: (line) => expect.fail(line),
     });
     certifier.start();
+    if (reconsidered !== undefined) certifier.reconsider(reconsidered);
     await until(() => certifier.isIdle && certifier.next === log.size, 'all entries were read');
     await certifier.stop();
   };
@@ -150,6 +152,65 @@ describe('the follower that makes certificates', () => {
       [1, 7500, 'refused'],
     ]);
     expect(rows.list({ state: 'refused', limit: 10 })).toMatchObject([{ code: 'CREDIT_OVER_CAPACITY' }]);
+    await gateway.finish();
+  });
+
+  it('a swap that is said days later makes hours of all that the new meter signed until then', async () => {
+    const gateway = await startTestGateway({ clock: { source: 'synced' } });
+    const old = await Plant.at(gateway);
+    await old.read([0, 1000], [1, 1500]);
+    const heir = await Plant.at(gateway, 'roof-2', 10_000, old.sub);
+    await heir.read([2, 10], [3, 400], [4, 900]);
+    const rows = await certify(gateway);
+    expect(hours(rows, old.sub)).toEqual([
+      [0, 500, 'ready'],
+      [2, 390, 'refused'],
+      [3, 500, 'refused'],
+    ]);
+    expect(rows.list({ state: 'refused', limit: 10 })[0]).toMatchObject({ code: 'CREDIT_EPOCH_UNKNOWN' });
+    const register = (wh: number) => ({ obis: '1-0:2.8.0', wh });
+    const body = { by: heir.did, finalRegister: register(1600), initialRegister: register(0) };
+    expect((await gateway.api(`/devices/${old.did}/replace`, { method: 'POST', body })).status).toBe(200);
+    await rows.again();
+    expect(hours(rows, old.sub)).toEqual([
+      [0, 500, 'ready'],
+      [2, 390, 'ready'],
+      [3, 500, 'ready'],
+    ]);
+    expect(rows.residuals(old.sub, 10)).toMatchObject([{ wh: 110, reason: 'swap', month: null }]);
+    await gateway.finish();
+  });
+
+  it('hours of a meter that is suspended wait, and are there again when it is resumed; of one that is revoked they are refused', async () => {
+    const gateway = await startTestGateway({ clock: { source: 'synced' } });
+    const plant = await Plant.at(gateway);
+    await plant.read([0, 1000], [1, 1500], [2, 1700], [5, 2000]);
+    const { devices } = gateway.parts;
+    const rows = await certify(gateway);
+    const whole = hours(rows, plant.sub);
+    expect(whole).toHaveLength(2);
+    await devices.setStatus(plant.did, 'suspended', Date.now());
+    await rows.again(plant.sub);
+    expect([hours(rows, plant.sub), rows.residuals(plant.sub, 10)]).toEqual([[], []]);
+    await devices.setStatus(plant.did, 'active', Date.now());
+    await rows.again(plant.sub);
+    expect(hours(rows, plant.sub)).toEqual(whole);
+    expect(rows.residuals(plant.sub, 10)).toHaveLength(1);
+    await devices.setStatus(plant.did, 'revoked', Date.now());
+    await rows.again(plant.sub);
+    expect(rows.list({ limit: 10 }).map((c) => c.code)).toEqual(['CREDIT_METER_REVOKED', 'CREDIT_METER_REVOKED']);
+    await gateway.finish();
+  });
+
+  it('the ends of a gap that waits for its month stay as they are when a reading comes that is nearer', async () => {
+    const gateway = await startTestGateway({ clock: { source: 'synced' } });
+    const plant = await Plant.at(gateway);
+    await plant.read([0, 1000], [3, 4000, 50]);
+    const rows = await certify(gateway);
+    await plant.read([3, 3950, 1], [4, 5000]);
+    await rows.again();
+    expect(rows.residuals(plant.sub, 10)).toMatchObject([{ wh: 3000, endWh: 4000 }]);
+    expect(hours(rows, plant.sub)).toEqual([[3, 1000, 'ready']]);
     await gateway.finish();
   });
 
