@@ -33,12 +33,7 @@ interface IMarket {
 
     /// @notice An offer was made. Listings are numbered from 1 on.
     event Listed(
-        uint256 indexed listing,
-        address indexed seller,
-        uint256 indexed id,
-        uint64 wh,
-        uint128 price,
-        uint40 expiry
+        uint256 indexed listing, address indexed seller, uint256 indexed id, uint64 wh, uint128 price, uint40 expiry
     );
 
     /// @notice A trade: `wh` went from the seller to the buyer, `paid` base units the other way.

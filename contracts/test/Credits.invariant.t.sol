@@ -79,8 +79,19 @@ contract Town is CreditsWorld {
 
     /// @dev How often each thing was done with success.
     string[] public names = [
-        "mint", "mint a day", "mint a residual", "mint again", "transfer", "claim", "claim a residual", "claim a charge",
-        "withdraw", "list", "buy", "cancel", "swap"
+        "mint",
+        "mint a day",
+        "mint a residual",
+        "mint again",
+        "transfer",
+        "claim",
+        "claim a residual",
+        "claim a charge",
+        "withdraw",
+        "list",
+        "buy",
+        "cancel",
+        "swap"
     ];
     mapping(string name => uint256) internal count;
     uint256 public calls;
@@ -189,12 +200,7 @@ contract Town is CreditsWorld {
         dice = shaken(dice);
         Batch memory b = batch(dice, which, 2, 4);
         if (b.until == 0) return;
-        attempt(
-            "mint a residual",
-            b,
-            residualCall(b.readings[0], b.readings[b.readings.length - 1]),
-            someone(dice)
-        );
+        attempt("mint a residual", b, residualCall(b.readings[0], b.readings[b.readings.length - 1]), someone(dice));
     }
 
     function mintDay(uint256 dice, bool storing) external later(dice) {
@@ -349,9 +355,7 @@ contract Town is CreditsWorld {
         if (dice % 3 == 0) {
             (uint256[] memory which, uint256[] memory much) = (new uint256[](2), new uint256[](2));
             (which[0], which[1], much[0], much[1]) = (id, ids[(dice >> 80) % ids.length], amount, 0);
-            call = abi.encodeCall(
-                IERC1155.safeBatchTransferFrom, (from, people[(dice >> 72) % 4], which, much, "")
-            );
+            call = abi.encodeCall(IERC1155.safeBatchTransferFrom, (from, people[(dice >> 72) % 4], which, much, ""));
         }
         vm.prank(from);
         (bool ok, bytes memory why) = address(credits).call(call);
@@ -616,7 +620,8 @@ contract Town is CreditsWorld {
     function judge(bool ok, bytes memory why) private {
         if (ok) return;
         bytes4 name = bytes4(why);
-        if (why.length < 4 || name == bytes4(keccak256("Panic(uint256)")) || name == bytes4(keccak256("Error(string)"))) {
+        if (why.length < 4 || name == bytes4(keccak256("Panic(uint256)")) || name == bytes4(keccak256("Error(string)")))
+        {
             wrong = "a refusal without a name";
         }
     }

@@ -452,13 +452,54 @@ contract CreditsTwiceTest is CreditsWorld {
         vm.assertEq(usable(), 23 * HOUR + 20);
     }
 
+    /// @dev A storage plant gives back what was claimed to charge it, and that once.
+    function test_NotByAStoragePlant() public {
+        string memory battery = did(3);
+        string memory sub = "urn:sejong:mp:battery";
+        bytes32 point = keccak256(bytes(sub));
+        enroll(battery, sub, OWNER, "storage", 5000);
+        Signed[] memory batch = new Signed[](3);
+        for (uint40 i = 0; i < 3; i++) {
+            batch[i] = reading(battery, sub, MIDNIGHT + (18 + i) * HOUR, i * HOUR);
+        }
+        Signed[] memory one = new Signed[](2);
+        (one[0], one[1]) = (batch[0], batch[1]);
+        Signed[] memory next = new Signed[](2);
+        (next[0], next[1]) = (batch[1], batch[2]);
+        refused(mintCall(one), ICredits.NotCharged.selector);
+        refused(residualCall(batch[0], batch[2]), ICredits.NotCharged.selector);
+
+        send(mintCall(hours_(meter, 6, 8)));
+        charge(6, HOUR, point);
+        vm.prank(OWNER);
+        refused(claimCall(6, 1), ICredits.SlotClaimed.selector);
+        refused(mintCall(batch), ICredits.NotCharged.selector);
+        send(mintCall(one));
+        vm.assertEq(credits.chargedOf(point), 0);
+        refused(mintCall(next), ICredits.NotCharged.selector);
+        // Withdrawn and certified again, the battery's hour or the plant's: it is the same charge.
+        credits.withdraw(point, TODAY, "the battery's meter was wrong");
+        refused(mintCall(batch), ICredits.NotCharged.selector);
+        send(mintCall(one));
+        credits.withdraw(POINT, TODAY, "the plant's meter was wrong");
+        send(mintCall(hours_(meter, 6, 8)));
+        vm.prank(OWNER);
+        refused(claimCall(6, 1), ICredits.SlotClaimed.selector);
+        refused(mintCall(next), ICredits.NotCharged.selector);
+        vm.assertEq(credits.balanceOf(OWNER, credits.idOf(point, TODAY)), HOUR);
+        assertUsable(2 * HOUR);
+    }
+
     /// @dev A register that falls is no new beginning, unless the device is known to have one there.
     function test_NotByARegisterThatFalls() public {
         Signed[] memory batch = hours_(meter, 0, 3);
         batch[2] = reading(meter, SUB, MIDNIGHT + 2 * HOUR, START - 50);
         batch[3] = reading(meter, SUB, MIDNIGHT + 3 * HOUR, START + 3000);
         refused(mintCall(batch), ICredits.RegisterFell.selector);
-        refused(residualCall(shows(meter, 5, 0), reading(meter, SUB, MIDNIGHT + 7 * HOUR, 100)), ICredits.RegisterFell.selector);
+        refused(
+            residualCall(shows(meter, 5, 0), reading(meter, SUB, MIDNIGHT + 7 * HOUR, 100)),
+            ICredits.RegisterFell.selector
+        );
         // One that has: 10^7, and what it would be from there is over the cap.
         credits.setModulus(keccak256(bytes(meter)), 10_000_000);
         refused(mintCall(batch), ICredits.OverCapacity.selector);
@@ -470,7 +511,12 @@ contract CreditsTwiceTest is CreditsWorld {
     /// @dev The meter at so many seconds from the full hour that is `hour` hours after midnight. Both meters show the same.
     function shows(string memory iss, int256 hour, int256 seconds_) private returns (Signed memory) {
         int256 since = hour * int256(uint256(HOUR)) + seconds_;
-        return reading(iss, SUB, uint40(uint256(int256(uint256(MIDNIGHT)) + since)), uint64(uint256(int256(uint256(START)) + since)));
+        return reading(
+            iss,
+            SUB,
+            uint40(uint256(int256(uint256(MIDNIGHT)) + since)),
+            uint64(uint256(int256(uint256(START)) + since))
+        );
     }
 
     function hours_(string memory iss, uint256 from, uint256 until) private returns (Signed[] memory batch) {
@@ -504,6 +550,14 @@ contract CreditsTwiceTest is CreditsWorld {
     function claim(uint256 hour, uint256 wh) private {
         vm.prank(OWNER);
         send(claimCall(hour, wh));
+        claimedSoFar += wh;
+    }
+
+    function charge(uint256 hour, uint256 wh, bytes32 point) private {
+        ICredits.Line[] memory lines = new ICredits.Line[](1);
+        lines[0] = ICredits.Line({meteringPoint: POINT, slot: MIDNIGHT + uint40(hour) * HOUR, wh: uint32(wh)});
+        vm.prank(OWNER);
+        credits.claim(lines, point, ICredits.Purpose.StorageCharge, "");
         claimedSoFar += wh;
     }
 

@@ -101,7 +101,10 @@ abstract contract CreditsWorld is Harness {
         return (anchored(leaves, indices), indices);
     }
 
-    function anchored(bytes32[] memory leaves, uint256[] memory indices) internal returns (ICredits.Proof memory proof) {
+    function anchored(bytes32[] memory leaves, uint256[] memory indices)
+        internal
+        returns (ICredits.Proof memory proof)
+    {
         bytes32 root;
         (root, proof.nodes) = Multi.prove(leaves, indices);
         proof.origin = anchors.register(string(abi.encodePacked("log ", bytes32(++_logs))), address(this));
@@ -142,7 +145,8 @@ abstract contract CreditsWorld is Harness {
         for (uint256 m = 0;; m++) {
             uint256 year = 1970 + m / 12;
             bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-            uint256 long = m % 12 == 1 ? (leap ? 29 : 28) : (m % 12 == 3 || m % 12 == 5 || m % 12 == 8 || m % 12 == 10 ? 30 : 31);
+            uint256 long =
+                m % 12 == 1 ? (leap ? 29 : 28) : (m % 12 == 3 || m % 12 == 5 || m % 12 == 8 || m % 12 == 10 ? 30 : 31);
             if (days_ < first + long) return uint40(first * DAY - 9 hours);
             first += long;
         }

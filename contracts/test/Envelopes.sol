@@ -30,9 +30,7 @@ library Envelopes {
 
     /// @dev COSE_Sign1 (RFC 9052), tagged: [protected, {}, payload, signature].
     function envelope(Signed memory e) internal pure returns (bytes memory) {
-        return abi.encodePacked(
-            hex"d284", bstr(protectedHeader(e)), hex"a0", bstr(payload(e)), hex"5840", e.r, e.s
-        );
+        return abi.encodePacked(hex"d284", bstr(protectedHeader(e)), hex"a0", bstr(payload(e)), hex"5840", e.r, e.s);
     }
 
     /// @dev What the signature is over (RFC 9052, section 4.4).
@@ -64,7 +62,8 @@ library Envelopes {
         if (n == 1) {
             pack = abi.encodePacked(hex"a3", register(e.registers[0]));
             if (!e.hasPower) return abi.encodePacked(hex"81", pack);
-            return abi.encodePacked(hex"82", pack, hex"a300", text(POWER), hex"01", text("W"), hex"02", integer(e.power));
+            return
+                abi.encodePacked(hex"82", pack, hex"a300", text(POWER), hex"01", text("W"), hex"02", integer(e.power));
         }
         pack = head(4, n);
         for (uint256 i = 0; i < n; i++) {

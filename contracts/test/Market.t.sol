@@ -226,8 +226,7 @@ contract MarketTest is Harness {
         list();
         vm.prank(SELLER);
         credits.safeTransferFrom(SELLER, STRANGER, ID, WH - 5, "");
-        bytes memory why =
-            abi.encodeWithSelector(IERC1155Errors.ERC1155InsufficientBalance.selector, SELLER, 5, 6, ID);
+        bytes memory why = abi.encodeWithSelector(IERC1155Errors.ERC1155InsufficientBalance.selector, SELLER, 5, 6, ID);
         refuseToBuy(1, ID, 6, PRICE, why);
         buy(5, PRICE);
     }
@@ -245,9 +244,8 @@ contract MarketTest is Harness {
         list();
         vm.prank(BUYER);
         krw.approve(address(market), PRICE - 1);
-        bytes memory why = abi.encodeWithSelector(
-            IERC20Errors.ERC20InsufficientAllowance.selector, address(market), PRICE - 1, PRICE
-        );
+        bytes memory why =
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(market), PRICE - 1, PRICE);
         refuseToBuy(1, ID, 1, PRICE, why);
         vm.prank(BUYER);
         krw.approve(address(market), type(uint256).max);
