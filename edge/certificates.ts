@@ -77,6 +77,10 @@ export type CertificatesOptions = {
   anchorCovering: ApiParts['anchorCovering'];
   /** Whether a transaction that is not mined yet certifies that slot. @param point its commitment */
   onItsWay: (point: string, slot: number) => boolean;
+  /** Wh of a slot that claims on their way will take. @param point its commitment */
+  claiming: (point: string, slot: number) => number;
+  /** Lets a withdrawn day be certified anew, in that version. @param point its commitment */
+  reissue: (point: string, day: number, version: number) => Promise<void>;
   note: (deed: Deed) => Promise<void>;
   documents: Documents;
 };
@@ -99,6 +103,7 @@ export function certificateParts(o: CertificatesOptions): CreditsParts {
     file: (id) => certificates.file(id),
     claim: (id, wanted, by) => certificates.claim(id, wanted, by),
     withdraw: (id, reason, by) => certificates.withdraw(id, reason, by),
+    reissue: (id, by) => certificates.reissue(id, by),
     residuals: ({ meteringPoint, limit }) =>
       o.rows.residuals(meteringPoint, limit).map((row) => certificates.residual(row)),
     trades: (limit) =>
@@ -324,7 +329,7 @@ class Certificates {
       throw new EdgeError('REQUEST_INVALID', 'a donation needs its recipient');
     const { beneficiary, salt } = this.#beneficiary(purpose, who);
     const wallet = this.#walletFor(row);
-    const left = this.#leftOf(row);
+    const left = this.#leftOf(row) - this.#o.claiming(row.pointId, row.slot);
     const wh = wanted.wh ?? left;
     if (wh > left || wh < 1) throw new EdgeError('CREDIT_NOT_ENOUGH', `${left} of ${row.wh} Wh are left of ${id}`);
     const held = await wallet.balanceOf(row.token as string);
@@ -349,7 +354,8 @@ class Certificates {
   #leftOf(row: Row): number {
     if (row.mintedWh === null || row.withdrawn) return 0;
     const claims = this.#o.news.claimsOf(row.pointId, row.slot).filter(({ version }) => version === row.version);
-    return Math.max(0, row.mintedWh - claims.reduce((sum, { wh }) => sum + (wh ?? 0), 0));
+    const claimed = claims.reduce((total, { wh }) => total + (wh ?? 0), 0);
+    return Math.max(0, row.mintedWh - claimed);
   }
 
   statementInput(month: string, point: string): StatementInput {
@@ -402,6 +408,12 @@ class Certificates {
   async lock(...[month, point, plant, number, by]: Parameters<CreditsParts['lock']>): ReturnType<CreditsParts['lock']> {
     const application = this.#o.documents.rec(month, point, plant);
     const wallet = this.#wallet();
+    for (const { slot } of application.locks)
+      if (this.#o.claiming(commitment(point), slot) > 0)
+        throw new EdgeError(
+          'CREDIT_NOT_ENOUGH',
+          `a claim of ${text(slot)} is on its way: try again once it is in a block`,
+        );
     const hours = application.locks.filter(({ kind }) => kind === 'slot');
     const gaps = application.locks.filter(({ kind }) => kind === 'residual');
     if (application.locks.length === 0)
@@ -434,6 +446,16 @@ class Certificates {
       .certificatesOf(point, slot, slot + HOUR)
       .findLast(({ token, withdrawn }) => token !== null && !withdrawn);
     return minted?.token ?? ZERO_HASH;
+  }
+
+  async reissue(...[id, by]: Parameters<CreditsParts['reissue']>): ReturnType<CreditsParts['reissue']> {
+    const row = this.#row(id);
+    const state = this.#stateOf(row);
+    if (row.version === 0 || state !== 'ready')
+      throw new EdgeError('CREDIT_NOT_WITHDRAWN', `${id} is ${state}, in version ${row.version}`);
+    await this.#o.note({ by, action: 'credit.reissue', on: id, detail: { version: row.version } });
+    await this.#o.reissue(row.pointId, Math.floor(row.slot / DAY), row.version);
+    return this.describe(row);
   }
 
   #walletFor(row: Row): CreditWallet {

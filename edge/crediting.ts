@@ -429,6 +429,14 @@ export class Crediting {
     );
   }
 
+  /** Wh of a slot that claims which are not mined yet will take. @param point its commitment */
+  claiming(point: string, slot: number): number {
+    const lines = (this.minter?.inFlight() ?? []).flatMap(({ purpose, about }) =>
+      purpose === 'claim' ? ((about.lines ?? []) as { meteringPoint: string; slot: number; wh: number }[]) : [],
+    );
+    return lines.reduce((sum, l) => sum + (l.meteringPoint === point && l.slot === slot ? l.wh : 0), 0);
+  }
+
   samples(): Sample[] {
     const { ready, refused, minted, withdrawn, mintedWh, claimedWh, residualWh } = this.rows.counts();
     const gauge = (name: string, help: string, value: number, labels: Record<string, string> = {}): Sample => ({
@@ -490,6 +498,8 @@ export function creditParts(
     contract: () => crediting.places,
     wallet: () => crediting.wallet,
     onItsWay: (point, slot) => crediting.onItsWay(point, slot),
+    claiming: (point, slot) => crediting.claiming(point, slot),
+    reissue: (point, day, version) => crediting.reissue(point, day, version),
     note: (deed) => people.note(deed),
     documents: creditDocuments({ ...shared, rows: crediting.rows, news }),
   });

@@ -577,6 +577,12 @@ const table = {
     title: 'The readings do not suffice for this report',
     todo: 'Choose a period at whose ends each meter was read, within 15 minutes, by the same meter and in anchored entries.',
   },
+  CREDIT_NOT_WITHDRAWN: {
+    status: 409,
+    act: 'refuse',
+    title: 'The certificate is not one that waits after a withdrawal',
+    todo: 'Withdraw the day first, and give the id of its next version (GET /certificates?state=ready).',
+  },
   CREDIT_INVALID: {
     status: 400,
     act: 'refuse',

@@ -200,6 +200,23 @@ export function certificateRoutes(server: Server, parts: ApiParts): void {
     (request) => credits().withdraw(request.params.id, request.body.reason, request.person as Person),
   );
 
+  server.post(
+    '/certificates/:id/reissue',
+    {
+      ...needs('operator'),
+      schema: {
+        summary: 'Have a withdrawn day certified anew',
+        description:
+          'The id is of the next version of a withdrawn certificate, which waits as ready. All hours of that day and metering point go out with it. What was claimed of the day before is taken off.',
+        tags,
+        security,
+        params,
+        response: { 200: CertificateRowView },
+      },
+    },
+    (request) => credits().reissue(request.params.id, request.person as Person),
+  );
+
   server.get(
     '/residuals',
     {

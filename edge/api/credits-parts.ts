@@ -39,6 +39,11 @@ export type CreditsParts = {
   claim: (id: string, wanted: NewClaimView, by: Person) => Promise<ClaimedView>;
   /** Of the certificate's whole day. @throws EdgeError NOT_FOUND, CREDIT_NOT_MINTED, CHAIN_* */
   withdraw: (id: string, reason: string, by: Person) => Promise<TransactionView>;
+  /**
+   * Has the withdrawn day of a certificate certified anew. @param id of the version after the withdrawal, which is ready
+   * @throws EdgeError NOT_FOUND, CREDIT_NOT_WITHDRAWN
+   */
+  reissue: (id: string, by: Person) => Promise<CertificateRowView>;
   /** Newest first. */
   residuals: (filter: { meteringPoint?: string | undefined; limit: number }) => ResidualView[];
   trades: (limit: number) => TradeView[];

@@ -60,6 +60,7 @@ export const command: Command = {
                      [--rpc URL [--credits ADDRESS] [--anchors ADDRESS]]
        sejong-edge credits claim ID --purpose PURPOSE [--wh N] [--beneficiary TEXT] [--recipient TEXT]
        sejong-edge credits withdraw ID --reason TEXT
+       sejong-edge credits reissue ID
        sejong-edge credits statement YYYY-MM --metering-point URN
        sejong-edge credits rec YYYY-MM --metering-point URN --class CLASS --confirmed YYYY-MM-DD [--carried N]
 
@@ -70,6 +71,7 @@ export const command: Command = {
   claim           burns credits of the gateway's account for good, as that hour. What --beneficiary says is hashed with
                   a salt, which is shown this once
   withdraw        takes back the whole day of that metering point, to be certified anew
+  reissue         certifies a withdrawn day anew: ID is that of its next version, which waits as ready
   statement       of a month of Korean time
   rec             what an application for Korean RECs needs; it is no REC. CLASS is that of the plant in the table of
                   weights (land, building, ...), N what the month before left (its recs.carry)
@@ -168,6 +170,13 @@ const ACTIONS: Record<string, (rest: string[], values: Values) => Promise<number
       reason: values.reason,
     });
     console.log(`withdrawn   the day of ${id}\ntransaction ${placeOf(done)}`);
+    return 0;
+  },
+  reissue: async (rest, values) => {
+    const id = one(rest, 'reissue');
+    const { ask } = await remote(values, 'credits reissue');
+    const row = await ask<CertificateRowView>(`/certificates/${encodeURIComponent(id)}/reissue`, {});
+    console.log(`reissued    the day of ${id}, as version ${row.version}: it goes out with the next batch`);
     return 0;
   },
   statement: (rest, values) => monthly('statement', 'statements', rest, values),

@@ -55,6 +55,7 @@ export async function startRig() {
   const calls: unknown[][] = [];
   const balances = new Map<string, bigint>();
   const onItsWay = new Set<string>();
+  const claiming = new Map<string, number>();
   let api: Api | undefined;
   const gateway = await startTestGateway();
   const { parts } = gateway;
@@ -215,6 +216,8 @@ export async function startRig() {
     wallet: () => wallet,
     anchorCovering,
     onItsWay: (point_, slot) => onItsWay.has(`${point_} ${slot}`),
+    claiming: (point_, slot) => claiming.get(`${point_} ${slot}`) ?? 0,
+    reissue: async (...args) => void calls.push(['reissue', ...args]),
     note: async (deed) => void deeds.push(deed),
     documents: creditDocuments({
       rows,
@@ -289,5 +292,6 @@ export async function startRig() {
     calls,
     balances,
     onItsWay,
+    claiming,
   };
 }

@@ -170,6 +170,33 @@ describe('certificates over HTTP', () => {
     expect(viewer.status).toBe(403);
   });
 
+  it('counts claims that are on their way against what is left', async () => {
+    const { ask, plant, claiming } = await startRig();
+    claiming.set(`${commitment(plant.sub)} ${SLOT}`, 390);
+    const claim = (body: object) =>
+      ask(`/certificates/${idOf(plant, 0)}/claim`, { body: { purpose: 'own-use', ...body } });
+    expect((await claim({ wh: 11 })).body).toMatchObject({
+      code: 'CREDIT_NOT_ENOUGH',
+      detail: expect.stringContaining('10 of 400'),
+    });
+    expect((await claim({})).body).toMatchObject({ wh: 10 });
+    const lock = { meteringPoint: plant.sub, class: 'land', confirmed: '2026-01-31', application: 'x' };
+    expect((await ask('/rec/2026-11/lock', { body: lock })).body).toMatchObject({ code: 'CREDIT_NOT_ENOUGH' });
+  });
+
+  it('has a withdrawn day certified anew only in its next version, which waits', async () => {
+    const { ask, plant, save, rowOf, calls, deeds } = await startRig();
+    const no = await ask(`/certificates/${idOf(plant, 4)}/reissue`, { body: {} });
+    expect(no.body).toMatchObject({ code: 'CREDIT_NOT_WITHDRAWN' });
+    await save([{ ...rowOf.get(idOf(plant, 0))!, version: 1, id: idOf(plant, 0, 1) }]);
+    expect((await ask(`/certificates/${idOf(plant, 0, 1)}/reissue`, { body: {} })).body).toMatchObject({
+      version: 1,
+      state: 'ready',
+    });
+    expect(calls).toEqual([['reissue', commitment(plant.sub), DAY / 86_400, 1]]);
+    expect(deeds.at(-1)).toMatchObject({ action: 'credit.reissue', on: idOf(plant, 0, 1) });
+  });
+
   it('shows claims with their transactions, and the file walks from them', async () => {
     const { plant, ask, listed, addClaim } = await startRig();
     await addClaim(plant, SLOT + HOUR, 300, 'a claim');

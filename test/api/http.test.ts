@@ -72,6 +72,7 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /certificates/{id}/file': 'viewer',
   'POST /certificates/{id}/claim': 'operator',
   'POST /certificates/{id}/withdraw': 'operator',
+  'POST /certificates/{id}/reissue': 'operator',
   'GET /residuals': 'viewer',
   'GET /trades': 'viewer',
   'GET /statements/{month}': 'viewer',

@@ -98,8 +98,25 @@ describe('a certificate on a real chain', { timeout: 120_000 }, () => {
     const after = await verify(gateway, bytes);
     expect(after.failed).toBe('slot on the chain');
     expect(after.lines.at(-1)).toContain('withdrawn');
+
+    // Certified anew: nothing goes out by itself. What was claimed of the hour before is taken off.
+    const next = id.replace('-v0', '-v1');
+    await until(
+      async () => (await listed(gateway, '?state=ready')).length === 2,
+      'both hours wait as version 1',
+      60_000,
+    );
+    const again = await gateway.api(`/certificates/${next}/reissue`, { method: 'POST', body: {} });
+    expect(again.body, again.text).toMatchObject({ id: next, version: 1, state: 'ready' });
+    await until(async () => (await listed(gateway, '?state=minted')).length === 2, 'both hours minted again', 60_000);
+    const left = (await gateway.api(`/certificates/${next}/claim`, { method: 'POST', body: { ...claim, wh: 13 } }))
+      .body;
+    expect(left).toMatchObject({ code: 'CREDIT_NOT_ENOUGH', detail: expect.stringContaining('12 of 412') });
+    const corrected = Buffer.from((await gateway.api(`/certificates/${next}/file`)).text);
+    const whole = await verify(gateway, corrected);
+    expect(whole.failed, whole.lines.join('\n')).toBeUndefined();
     expect((await gateway.finish()).audits.map(({ action }) => action)).toEqual(
-      expect.arrayContaining(['credit.claim', 'credit.withdraw']),
+      expect.arrayContaining(['credit.claim', 'credit.withdraw', 'credit.reissue']),
     );
   });
 });
