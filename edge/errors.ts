@@ -598,7 +598,7 @@ const table = {
   CREDITS_BUSY: {
     status: 503,
     act: 'retry',
-    title: 'Too many transactions wait for the chain',
+    title: 'Transactions before this one are not through yet',
     todo: 'Try again when the chain takes transactions again; /health says what is the matter with it.',
   },
   CREDIT_REGISTER_FELL: {

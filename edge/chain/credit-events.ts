@@ -17,9 +17,10 @@ import {
   deployKrwData,
   deployMarketData,
   type EventPart,
+  parseTokenId,
   partsOf,
 } from './credits-contract.ts';
-import { EventFollower, type FollowerState } from './follower.ts';
+import { EventFollower, type FollowedTable, type FollowerState } from './follower.ts';
 import { sendOnce } from './setup.ts';
 
 /** Who deploys the contracts: on the embedded chain. */
@@ -53,7 +54,7 @@ export type CreditEventsState = FollowerState<{ events: number }>;
 export class CreditEventsFollower extends EventFollower<CreditEvent, { events: number }> {
   constructor(table: CreditEvents, options: CreditEventsOptions) {
     const { credits, market, deployer, chainId, push } = options;
-    super(table, {
+    super(new InSlots(table), {
       ...options,
       contract: credits.toLowerCase(),
       name: 'credits',
@@ -65,7 +66,7 @@ export class CreditEventsFollower extends EventFollower<CreditEvent, { events: n
           if (address && !(await isDeployed(client, address)))
             throw new EdgeError('CHAIN_WRONG', `there is no contract at ${address} on chain ${chainId}`);
       },
-      read: (client, from, to) => read(client, market ? [credits, market] : [credits], from, to, table),
+      read: (client, from, to) => read(client, market ? [credits, market] : [credits], from, to),
       push: async (client) => push !== undefined && (await push(client)),
     });
   }
@@ -93,25 +94,28 @@ async function deployMissing(client: PublicClient, chainId: number, o: CreditsDe
     if (!(await isDeployed(client, at))) await sendOnce(client, account, chainId, undefined, data, `deploy ${what}`);
 }
 
-/** What is known of tokens and slots: by the table, and by what was read since. */
+/** Of tokens and slots: what the table knew at a block, and what has come since. */
 class Known implements Before {
   readonly #table: CreditEvents;
+  readonly #upTo: number;
   readonly #points = new Map<string, Hex>();
   readonly #claimed = new Map<string, number>();
 
-  constructor(table: CreditEvents) {
+  constructor(table: CreditEvents, upTo: number) {
     this.#table = table;
+    this.#upTo = upTo;
   }
 
-  pointOf = (token: Hex): Hex | undefined => this.#points.get(token) ?? (this.#table.pointOf(token) as Hex | undefined);
+  pointOf = (token: Hex): Hex | undefined =>
+    this.#points.get(token) ?? (this.#table.pointOf(token, this.#upTo) as Hex | undefined);
 
   claimedOf = (point: Hex, slot: number): number =>
-    this.#claimed.get(`${point} ${slot}`) ?? this.#table.claimedOf(point, slot);
+    this.#claimed.get(`${point} ${slot}`) ?? this.#table.claimedOf(point, slot, this.#upTo);
 
   add({ event, args }: CreditsEvent, { point, token, slot, wh }: EventPart): void {
     if (!point || !token) return;
     this.#points.set(token, point);
-    if (slot === null) return;
+    if (slot === null || parseTokenId(token).type !== 'day') return;
     const at = (slot - (args.firstSlot as number)) / 3600;
     if (event === 'Minted')
       this.#claimed.set(`${point} ${slot}`, ((args.amounts as number[])[at] as number) - (wh ?? 0));
@@ -119,16 +123,45 @@ class Known implements Before {
   }
 }
 
-/** Events slot by slot, with the times of their blocks. */
-async function read(
-  client: PublicClient,
-  contracts: readonly Hex[],
-  from: number,
-  to: number,
-  table: CreditEvents,
-): Promise<CreditEvent[]> {
+/** While nothing is known but the event itself. */
+const NOTHING_BEFORE: Before = { pointOf: () => undefined, claimedOf: () => 0 };
+
+/**
+ * The table, to which each event is told slot by slot. How much of a mint was debited from which slot depends on what was
+ * before it on this branch of the chain, and that is known when the rows are written: blocks may be taken back by then.
+ */
+class InSlots implements FollowedTable<CreditEvent, { events: number }> {
+  readonly #table: CreditEvents;
+
+  constructor(table: CreditEvents) {
+    this.#table = table;
+  }
+
+  get meta(): CreditEvents['meta'] {
+    return this.#table.meta;
+  }
+
+  blocks = () => this.#table.blocks();
+  counts = () => this.#table.counts();
+
+  follow: CreditEvents['follow'] = (place, ancestor, events, head, syncedMs) => {
+    const known = new Known(this.#table, ancestor?.number ?? -1);
+    const rows = events
+      .filter(({ part }) => part === 0)
+      .flatMap((first) => {
+        const said: CreditsEvent = { event: first.event, args: JSON.parse(first.data) as CreditsEvent['args'] };
+        return partsOf(said, known).map((row, part) => {
+          known.add(said, row);
+          return { ...first, ...row, part };
+        });
+      });
+    return this.#table.follow(place, ancestor, rows, head, syncedMs);
+  };
+}
+
+/** Events, as many rows of each as it has slots, with the times of their blocks. */
+async function read(client: PublicClient, contracts: readonly Hex[], from: number, to: number): Promise<CreditEvent[]> {
   const logs = await logsIn(client, contracts, from, to);
-  const known = new Known(table);
   const times = new Map<number, number>();
   const timeOf = async (block: number): Promise<number> => {
     const time = times.get(block) ?? (await blockAt(client, block))?.time;
@@ -141,10 +174,8 @@ async function read(
     const said = decodeCreditsLog(log.topics, log.data);
     if (!said) continue;
     const time = await timeOf(log.block);
-    for (const [part, row] of partsOf(said, known).entries()) {
-      known.add(said, row);
+    for (const [part, row] of partsOf(said, NOTHING_BEFORE).entries())
       events.push({ ...placeOf(log), ...row, part, event: said.event, time, data: JSON.stringify(said.args) });
-    }
   }
   return events;
 }

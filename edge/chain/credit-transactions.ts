@@ -48,6 +48,42 @@ export class CreditTransactions {
       .map(fromRaw);
   }
 
+  /** The highest nonce that is final on this chain. */
+  newestFinal(chainId: number): number | undefined {
+    const found = this.#store.get<{ nonce: number | null }>(
+      "SELECT max(nonce) AS nonce FROM credit_transactions WHERE status = 'confirmed' AND chain_id = ?",
+      chainId,
+    );
+    return found?.nonce ?? undefined;
+  }
+
+  /**
+   * The chain has lost the blocks of those from that nonce on.
+   * @returns them
+   */
+  async lose(chainId: number, fromNonce: number): Promise<CreditTxRow[]> {
+    const gone = "status = 'confirmed' AND chain_id = ? AND nonce >= ?";
+    const rows = this.#store
+      .all<Raw>(`SELECT ${COLUMNS} FROM credit_transactions WHERE ${gone} ORDER BY nonce`, chainId, fromNonce)
+      .map(fromRaw);
+    await this.#write({
+      sql: `UPDATE credit_transactions SET status = 'lost', block = NULL, mined_ms = NULL WHERE ${gone}`,
+      params: [chainId, fromNonce],
+    });
+    return rows;
+  }
+
+  /** Mints of these slots that were mined and reverted. @param point its commitment @param slot the first of them */
+  failures(chainId: number, point: string, slot: number): number {
+    return (
+      this.#store.get<{ n: number }>(
+        `SELECT count(*) AS n FROM credit_transactions WHERE status = 'failed' AND chain_id = ? AND purpose = 'mint'
+         AND json_extract(about, '$.point') = ? AND json_extract(about, '$.slots[0]') = ?`,
+        ...[chainId, point, slot],
+      )?.n ?? 0
+    );
+  }
+
   get(id: number): CreditTxRow | undefined {
     const row = this.#store.get<Raw>(`SELECT ${COLUMNS} FROM credit_transactions WHERE id = ?`, id);
     return row && fromRaw(row);

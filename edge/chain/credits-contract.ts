@@ -69,10 +69,12 @@ export const creditsAbi = parseAbi([
   'error KeyNotShown(bytes32 device)',
   'error WrongKey(bytes32 device)',
   'error BadSignature(bytes32 device, uint256 number)',
+  'error BadField()',
   'error SlotClaimed(bytes32 meteringPoint, uint40 slot, uint256 left)',
   'error BadClaim()',
   'error TokenWithdrawn(uint256 id)',
   'error NothingToWithdraw(bytes32 meteringPoint, uint32 day)',
+  'error ERC1155InvalidReceiver(address receiver)',
   'error ERC1155InsufficientBalance(address sender, uint256 balance, uint256 needed, uint256 tokenId)',
   'error AccessControlUnauthorizedAccount(address account, bytes32 neededRole)',
 ]);

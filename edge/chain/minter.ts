@@ -4,49 +4,43 @@
  * a chain that was away for a week need nothing of their own. A row is on disk before its transaction goes out.
  */
 import { p256 } from '@noble/curves/nist.js';
-import { BaseError, type Hex, type PublicClient, toHex } from 'viem';
+import { type Hex, type PublicClient, toHex } from 'viem';
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
 import { EdgeError } from '../errors.ts';
-import { type Billed, billedOf } from '../wire/boundary.ts';
-import { decodeDid, keyTypeOf } from '../wire/did.ts';
-import { decodeEnvelope, type Envelope } from '../wire/envelope.ts';
-import { originId } from './contract.ts';
+import { decodeDid } from '../wire/did.ts';
+import { type Batch, dataOf, keyOf, type LogPart, textOf } from './batch.ts';
 import type { About, CreditPurpose, CreditTransactions, CreditTxRow } from './credit-transactions.ts';
-import {
-  decodeRevert,
-  type LogProof,
-  mintData,
-  mintDayData,
-  mintResidualData,
-  type ReadingFields,
-  showKeyData,
-} from './credits-contract.ts';
-import { chainError, rpcClient, sendError, withoutSecrets } from './rpc.ts';
+import { decodeRevert, showKeyData } from './credits-contract.ts';
+import { chainError, revertDataOf, rpcClient, sendError, withoutSecrets } from './rpc.ts';
 import { Sender, type Signed } from './sender.ts';
 
 const REQUEST_MS = 10_000;
 /** Asked for by people and not sent yet. */
 const MOST_WAITING = 1_000;
+/** So long somebody waits for what was asked for to be mined. */
+const ANSWER_MS = 30_000;
+/** Batches of one look: what is due is asked for anew after so many. */
+const MOST_AT_ONCE = 50;
+/** What was not taken is offered again so soon, while other batches wait for their turn. */
+const AGAIN_MS = 30_000;
+/** A batch takes a third of it. The rest would be spent by a contract that owns the plant, when it is given its tokens. */
+const MOST_GAS = 3_000_000n;
+/** So often a batch may revert when it is mined though the node foresaw none of it: that costs money. */
+const MOST_FAILURES = 3;
+/**
+ * Reverts that are of the moment: somebody else was faster, which the events will tell; a root, a registration, a key, a
+ * modulus or a charge is not there yet, or went with a reorg. All others are the last word, when they are said twice.
+ */
+const LATER = new Set([
+  ...['SlotTaken', 'NotAnchored', 'NotIncluded', 'BadProof', 'NotAPlant', 'NoOwner', 'RegisterFell', 'NotCharged'],
+  'KeyNotShown',
+]);
 
-/** Certificates that go together: readings of one device, hour by hour, of one UTC day; or a day profile; or a gap. */
-export type Batch = {
-  kind: 'slots' | 'day' | 'residual';
-  /** DID of the device, URN of the metering point, and its commitment. */
-  iss: string;
-  sub: string;
-  point: Hex;
-  /** First seconds of the slots; of a residual, its first second and the first after it. */
-  slots: readonly number[];
-  /** Indexes of the entries, in the order of time. */
-  entries: readonly number[];
-};
-
-export type MinterOptions = {
+export type MinterOptions = LogPart & {
   rpc: string;
   chainId: number;
   credits: Hex;
   secretKey: Uint8Array;
-  origin: string;
   everySeconds: number;
   pollSeconds: number;
   confirmations: number;
@@ -57,9 +51,6 @@ export type MinterOptions = {
   due: (anchoredSize: number) => Batch[];
   /** Entries under the newest root that Anchors holds. */
   anchoredSize: () => number;
-  envelope: (index: number) => Uint8Array;
-  /** For rising indexes. */
-  proof: (indexes: readonly number[], size: number) => Uint8Array[];
   /** Whether the events of that block were followed. */
   isFollowed: (block: number) => boolean;
   /** The contract does not take it. */
@@ -77,8 +68,8 @@ export type MinterState = {
   problem: string | undefined;
 };
 
-/** What became of something that was asked for. */
-export type Sent = { hash: Hex; block: number };
+/** What became of something that was asked for; `block` and `gasUsed` are null where it is not mined yet. */
+export type Sent = { hash: Hex; block: number | null; gasUsed: number | null };
 
 type Wanted = {
   to: Hex;
@@ -88,6 +79,9 @@ type Wanted = {
   resolve: (sent: Sent) => void;
   reject: (error: unknown) => void;
 };
+
+/** Hours that a claim names, by metering point. */
+type Lines = readonly { meteringPoint: string; slot: number }[];
 
 export class Minter {
   readonly #o: MinterOptions;
@@ -104,6 +98,9 @@ export class Minter {
   #pending = 0;
   /** Monotonic: when what was due was sent last. */
   #mintedMs = Number.NEGATIVE_INFINITY;
+  /** Batches that were not taken at the last look, and the error of each. */
+  #left = new Map<string, string>();
+  #triedMs = Number.NEGATIVE_INFINITY;
   readonly #queue: Wanted[] = [];
   /** Asked for, sent, and not mined yet, by the row's number. */
   readonly #asked = new Map<number, Wanted>();
@@ -123,6 +120,10 @@ export class Minter {
         open: () => transactions.open(chainId),
         update: (id, change) => transactions.update(id, change),
         what: ({ about }) => about.text,
+        reverted: ({ purpose, about }, block) =>
+          purpose === 'mint'
+            ? `credits: ${about.text} reverted in block ${block}: another account was faster, or the chain has changed; what is still due is sent anew`
+            : undefined,
       },
       confirmations: options.confirmations,
       stuckMs: options.stuckSeconds * 1000,
@@ -179,24 +180,68 @@ export class Minter {
   }
 
   /**
-   * Sends a transaction of the account, and waits until it is mined.
+   * Sends a transaction of the account, and waits until it is mined, for half a minute. While the chain is away nothing
+   * is sent: nobody's claim comes as a surprise hours later.
+   * @param about with `lines` in a claim: while one of the same hours is on its way, or mined and not followed yet,
+   * another is refused, so that a claim whose answer was lost is not made twice
    * @throws EdgeError CREDIT_REFUSED in the contract's words, CHAIN_REFUSED, CHAIN_AWAY, CREDITS_BUSY
    */
-  send(purpose: CreditPurpose, to: Hex, data: Hex, about: About): Promise<Sent> {
+  async send(purpose: CreditPurpose, to: Hex, data: Hex, about: About): Promise<Sent> {
+    if (!this.#timer) throw new EdgeError('CHAIN_AWAY', `${about.text} is not sent: the chain was not reached yet`);
     if (this.#queue.length >= MOST_WAITING)
-      return Promise.reject(new EdgeError('CREDITS_BUSY', `${MOST_WAITING} transactions wait for the chain`));
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ to, purpose, about, data, resolve, reject });
+      throw new EdgeError('CREDITS_BUSY', `${MOST_WAITING} transactions wait for the chain`);
+    if (purpose === 'claim' && this.#isClaimUnderWay(about.lines as Lines | undefined))
+      throw new EdgeError('CREDITS_BUSY', `${about.text}: another claim of the same hours is on its way`);
+    let timer: NodeJS.Timeout | undefined;
+    const sent = new Promise<Sent>((resolve, reject) => {
+      const wanted = { to, purpose, about, data, resolve, reject };
+      timer = setTimeout(() => this.#answer(wanted), ANSWER_MS);
+      this.#queue.push(wanted);
       this.wake();
     });
+    return sent.finally(() => clearTimeout(timer));
+  }
+
+  #isClaimUnderWay(lines: Lines = []): boolean {
+    const { transactions, isFollowed } = this.#o;
+    const key = ({ meteringPoint, slot }: Lines[number]): string => `${meteringPoint.toLowerCase()} ${slot}`;
+    const wanted = new Set(lines.map(key));
+    const isOpen = ({ status, block }: CreditTxRow): boolean =>
+      status === 'signed' || status === 'sent' || (block !== null && status !== 'failed' && !isFollowed(block));
+    const others = transactions.list(MOST_WAITING).filter((row) => row.purpose === 'claim' && isOpen(row));
+    return [...others, ...this.#queue].some(({ about }) =>
+      ((about.lines as Lines) ?? []).some((l) => wanted.has(key(l))),
+    );
+  }
+
+  /** The chain takes its time: what is signed goes on by itself, what is not is dropped. */
+  #answer(wanted: Wanted): void {
+    const at = this.#queue.indexOf(wanted);
+    if (at >= 0) {
+      this.#queue.splice(at, 1);
+      wanted.reject(
+        new EdgeError('CREDITS_BUSY', `${wanted.about.text} is not sent: transactions before it are stuck`),
+      );
+      return;
+    }
+    for (const [id, asked] of this.#asked) {
+      if (asked !== wanted) continue;
+      this.#asked.delete(id);
+      const hash = this.#o.transactions.get(id)?.hashes.at(-1) as Hex;
+      wanted.resolve({ hash, block: null, gasUsed: null });
+    }
   }
 
   async #cycle(): Promise<void> {
-    // The contracts may be deployed by this very account: its first nonces are theirs.
-    if (!this.#o.isFollowed(0)) return;
     try {
+      // The contracts may be deployed by this very account: its first nonces are theirs.
+      if (!this.#o.isFollowed(0)) {
+        this.#dismiss(new EdgeError('CHAIN_AWAY', 'the events of credits were not read yet'));
+        return;
+      }
       await this.#connect();
       await this.#settle();
+      await this.#mournLost();
       while (this.#pending === 0 && this.#queue.length > 0) {
         await this.#ask(this.#queue.shift() as Wanted);
         await this.#settle();
@@ -208,8 +253,14 @@ export class Minter {
       const problem = chainError(error, this.#client);
       this.#connected = false;
       this.#reachable = problem.code !== 'CHAIN_AWAY';
+      this.#dismiss(problem);
       this.#say(problem);
     }
+  }
+
+  /** Nothing of it is signed, so nothing of it will be sent. */
+  #dismiss(why: EdgeError): void {
+    for (const { reject } of this.#queue.splice(0)) reject(why);
   }
 
   /** Says a problem once, not at each look. */
@@ -247,11 +298,24 @@ export class Minter {
       const asked = this.#asked.get(id);
       if (!asked || row.status === 'signed' || row.status === 'sent') continue;
       this.#asked.delete(id);
-      if (row.block !== null && row.status !== 'failed')
-        asked.resolve({ hash: row.hashes.at(-1) as Hex, block: row.block });
+      const { block, gasUsed } = row;
+      if (block !== null && row.status !== 'failed') asked.resolve({ hash: row.hashes.at(-1) as Hex, block, gasUsed });
       else asked.reject(new EdgeError('CHAIN_REFUSED', `${row.about.text}: ${row.status}`));
     }
     if (moved) onMoved();
+  }
+
+  /** Final ones whose nonce the chain takes again went with blocks that it lost. What is due is sent anew by itself. */
+  async #mournLost(): Promise<void> {
+    const { transactions, chainId, report } = this.#o;
+    const { address } = this.#account;
+    const newest = transactions.newestFinal(chainId);
+    if (newest === undefined) return;
+    const next = await this.#client.getTransactionCount({ address, blockTag: 'latest' });
+    if (next > newest) return;
+    for (const { purpose, about } of await transactions.lose(chainId, next))
+      if (purpose !== 'mint' && purpose !== 'key')
+        report(`credits: ${about.text} went with blocks that the chain has lost; ask for it again`);
   }
 
   async #ask(wanted: Wanted): Promise<void> {
@@ -283,71 +347,84 @@ export class Minter {
   /** All that is due, one batch after the other, as long as the chain mines at once. */
   async #mintDue(): Promise<void> {
     const { everySeconds, due, anchoredSize, isFollowed } = this.#o;
-    if (performance.now() - this.#mintedMs < everySeconds * 1000) return;
-    // Until the events of the last one are here, what it minted would still seem to be due.
-    if (!isFollowed(this.#block)) return;
+    const now = performance.now();
+    const isTurn = now - this.#mintedMs >= everySeconds * 1000;
+    if (!isTurn && !(this.#left.size > 0 && now - this.#triedMs >= AGAIN_MS)) return;
+    // Until the events of the last one are here, what it minted would still seem to be due. A chain that was rolled back
+    // has fewer blocks than that.
+    const block = this.#block === 0 ? 0 : Math.min(this.#block, Number(await this.#client.getBlockNumber()));
+    if (!isFollowed(block)) return;
     const size = anchoredSize();
-    for (const batch of size > 0 ? due(size) : []) {
-      if (this.#cut.signal.aborted || !(await this.#mint(batch, size))) return;
+    const before = this.#left;
+    const [fresh, again] = split(size > 0 ? due(size) : [], (batch) => !before.has(keyOf(batch)));
+    const batches = [...(isTurn ? fresh : []), ...again];
+    const left = new Map<string, string>();
+    for (const batch of batches.slice(0, MOST_AT_ONCE)) {
+      if (this.#cut.signal.aborted || !(await this.#mint(batch, size, left))) return;
       if (this.#queue.length > 0) return;
     }
-    this.#mintedMs = performance.now();
+    for (const key of batches.slice(MOST_AT_ONCE).map(keyOf)) {
+      const error = before.get(key);
+      if (error !== undefined) left.set(key, error);
+    }
+    this.#left = left;
+    this.#triedMs = performance.now();
+    if (isTurn && fresh.length <= MOST_AT_ONCE) this.#mintedMs = this.#triedMs;
   }
 
-  /** @returns whether the next may be sent */
-  async #mint(batch: Batch, size: number): Promise<boolean> {
-    const { credits, onRefused } = this.#o;
+  /**
+   * @param left notes there what the contract did not take, with its error
+   * @returns whether the next may be sent
+   */
+  async #mint(batch: Batch, size: number, left: Map<string, string>): Promise<boolean> {
+    const { credits, transactions, chainId, onRefused } = this.#o;
+    const { kind, point, slots } = batch;
     const text = textOf(batch);
     let gas: bigint;
-    const data = this.#dataOf(batch, size);
+    let data: Hex;
     try {
+      data = dataOf(batch, size, text, this.#o);
       gas = await this.#estimate(credits, data, text);
+      if (gas > MOST_GAS)
+        throw new EdgeError(
+          'CREDIT_REFUSED',
+          `${text}: it takes ${gas} gas, and ${MOST_GAS} are the most that are paid`,
+        );
+      if (transactions.failures(chainId, point, slots[0] as number) >= MOST_FAILURES)
+        throw new EdgeError(
+          'CREDIT_REFUSED',
+          `${text}: it reverted ${MOST_FAILURES} times in a block, though the node had foreseen none of it`,
+        );
     } catch (error) {
       if (!(error instanceof EdgeError) || error.code !== 'CREDIT_REFUSED') throw error;
-      const [name] = /\b(KeyNotShown|SlotTaken|NotAnchored)\(/.exec(error.detail)?.slice(1) ?? [];
-      // Somebody else was faster, which the events will tell; or the root is in a block that is gone.
-      if (name === 'SlotTaken' || name === 'NotAnchored') return true;
-      if (name !== 'KeyNotShown') {
-        await onRefused(batch, error);
+      const name = /: (\w+)\(/.exec(error.detail)?.[1] ?? error.detail;
+      if (name === 'KeyNotShown' && !(await this.#showKey(batch.iss))) return false;
+      const key = keyOf(batch);
+      const again = this.#left.get(key) === name;
+      if (!again || LATER.has(name)) {
+        left.set(key, name);
         return true;
       }
-      return this.#showKey(batch.iss);
+      await onRefused(batch, error);
+      return true;
     }
-    const { kind, point, slots } = batch;
     await this.#submit('mint', credits, data, gas, { text, kind, point, slots });
     await this.#settle();
     return this.#pending === 0;
   }
 
+  /** @returns false where it is on its way: the batch itself is due as before */
   async #showKey(iss: string): Promise<boolean> {
+    const text = `the key of ${iss}`;
     const { x, y } = p256.Point.fromBytes(decodeDid(iss).bytes).toAffine();
     const data = showKeyData(iss, bytesOf(x), bytesOf(y));
-    const text = `the key of ${iss}`;
     await this.#submit('key', this.#o.credits, data, await this.#estimate(this.#o.credits, data, text), { text, iss });
     await this.#settle();
-    this.#again = true; // the batch itself is due as before
+    this.#again = true;
     return false;
   }
 
-  #dataOf(batch: Batch, size: number): Hex {
-    const { envelope, proof, origin } = this.#o;
-    const entries = batch.entries.map((index) => {
-      const decoded = decodeEnvelope(envelope(index));
-      return { index, decoded, billed: billedOf(decoded) as Billed };
-    });
-    const sorted = [...new Set(batch.entries)].sort((a, b) => a - b);
-    const of: LogProof = { origin: originId(origin), size, nodes: proof(sorted, size) };
-    const [first, second] = entries;
-    if (batch.kind === 'day' && first?.billed.shape === 'profile') {
-      const { day, registersWh } = first.billed;
-      return mintDayData(batch.iss, batch.sub, { ...common(first), day, registersWh }, of);
-    }
-    if (batch.kind === 'residual' && first && second)
-      return mintResidualData(batch.iss, batch.sub, [fields(first), fields(second)], of);
-    return mintData(batch.iss, batch.sub, entries.map(fields), of);
-  }
-
-  /** @throws EdgeError CREDIT_REFUSED in the contract's words, CHAIN_AWAY */
+  /** @throws EdgeError CREDIT_REFUSED in the contract's words, CHAIN_REFUSED, CHAIN_AWAY */
   async #estimate(to: Hex, data: Hex, what: string): Promise<bigint> {
     try {
       return await this.#client.estimateGas({ account: this.#account.address, to, data });
@@ -355,38 +432,20 @@ export class Minter {
       const reverted = revertDataOf(error);
       const said = reverted && decodeRevert(reverted);
       if (said) throw new EdgeError('CREDIT_REFUSED', `${what}: ${said.text}`, { cause: error });
-      throw sendError(error, this.#client, `${what} from ${this.#account.address}`);
+      const refused = sendError(error, this.#client, `${what} from ${this.#account.address}`);
+      // Not our contract's word: whoever is given the tokens may be a contract, too.
+      if (refused.code === 'CHAIN_REFUSED' && (reverted || REVERTED.test(refused.detail)))
+        throw new EdgeError('CREDIT_REFUSED', `${what}: ${refused.detail}`, { cause: error });
+      throw refused;
     }
   }
 }
 
-type Entry = { index: number; decoded: Envelope; billed: Billed };
+/** In the words of geth and anvil. */
+const REVERTED = /revert|out ?of ?gas|gas required exceeds/i;
 
-const common = ({ index, decoded }: Entry) => {
-  const { iat, epoch, seq, alg, signature } = decoded;
-  return { index, iat, epoch, seq, alg, signature };
-};
-
-function fields(entry: Entry): ReadingFields {
-  const { billed } = entry;
-  if (billed.shape !== 'reading') throw new EdgeError('CREDIT_INVALID', `entry ${entry.index} is not a single reading`);
-  return { ...common(entry), registerWh: billed.registerWh, powerW: billed.powerW };
+function split<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
 const bytesOf = (n: bigint): Uint8Array => Uint8Array.from(Buffer.from(n.toString(16).padStart(64, '0'), 'hex'));
-
-const hour = (second: number): string => `${new Date(second * 1000).toISOString().slice(0, 13)}Z`;
-const textOf = ({ kind, sub, slots }: Batch): string =>
-  kind === 'residual'
-    ? `the residual of ${sub} from ${hour(slots[0] as number)} to ${hour(slots[1] as number)}`
-    : `${slots.length} certificate${slots.length === 1 ? '' : 's'} of ${sub} from ${hour(slots[0] as number)} on`;
-
-/** Whether the chain checks this device's own signature, where it can. */
-export const isCheckedOnChain = (did: string): boolean => keyTypeOf(did) === 'P-256';
-
-function revertDataOf(error: unknown): Hex | undefined {
-  const found = error instanceof BaseError ? error.walk((e) => (e as { data?: unknown }).data !== undefined) : null;
-  const data = (found as { data?: Hex | { data?: Hex } } | null)?.data;
-  const hex = typeof data === 'object' ? data.data : data;
-  return typeof hex === 'string' && hex.length >= 10 ? hex : undefined;
-}

@@ -140,18 +140,23 @@ export class Registrar {
     // A meter that was swapped before it was registered has signed readings all the same.
     if (!held) return !isOver(d.status) || (d.status === 'replaced' && mayMint(d));
     if (isOver(held.status)) return false;
-    return held.status !== d.status || this.#lacksOwner(d, held);
+    return held.status !== d.status || this.#hasOtherOwner(d, held);
   }
 
-  /** It was registered when no credits were minted, or by a gateway that knew of none. */
-  #lacksOwner(d: Device, held: Registration): boolean {
-    return held.owner === zeroAddress && this.#ownerOf(d) !== null;
+  /**
+   * It was registered when no credits were minted, or the plant was given to another account. Where it is nobody's here,
+   * any account on the chain will do.
+   */
+  #hasOtherOwner(d: Device, held: Registration): boolean {
+    const owner = this.#ownerOf(d);
+    if (owner === null || held.owner.toLowerCase() === owner.toLowerCase()) return false;
+    return held.owner === zeroAddress || isAccount(d.owner);
   }
 
   /** An owner here is a text for people: only an account goes to the chain, and only of what makes credits. */
   #ownerOf(d: Device): string | null {
     if (!mayMint(d) || this.#creditsAccount === undefined) return null;
-    return d.owner !== null && isAddress(d.owner, { strict: false }) ? d.owner.toLowerCase() : this.#creditsAccount;
+    return isAccount(d.owner) ? d.owner.toLowerCase() : this.#creditsAccount;
   }
 
   async #call(
@@ -160,7 +165,7 @@ export class Registrar {
     { device, meteringPoint }: { device: string; meteringPoint: string },
   ): Promise<Hex> {
     if (!held) return registerDeviceData(registrationOf(d, device, meteringPoint, this.#ownerOf(d)));
-    if (this.#lacksOwner(d, held)) return amendData(device, { ...held, owner: this.#ownerOf(d) });
+    if (this.#hasOtherOwner(d, held)) return amendData(device, { ...held, owner: this.#ownerOf(d) });
     if (d.status === 'suspended') return suspendData(device);
     if (d.status === 'active') return resumeData(device);
     const heir = d.replacedBy === null ? undefined : this.#o.byDid(d.replacedBy);
@@ -172,6 +177,8 @@ export class Registrar {
     return replaceData(device, (by as { device: string }).device);
   }
 }
+
+const isAccount = (owner: string | null): owner is string => owner !== null && isAddress(owner, { strict: false });
 
 const mayMint = ({ kind, custody }: Device): boolean => MINTING.includes(kind) && custody === 'device';
 

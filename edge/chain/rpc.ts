@@ -63,6 +63,14 @@ export function revertOf(error: unknown): ContractFunctionRevertedError | undefi
   return isRevert ? find(error, ContractFunctionRevertedError) : undefined;
 }
 
+/** What a contract answered that reverted, as far as the node says it. */
+export function revertDataOf(error: unknown): `0x${string}` | undefined {
+  const found = error instanceof BaseError ? error.walk((e) => (e as { data?: unknown }).data !== undefined) : null;
+  const data = (found as { data?: unknown } | null)?.data;
+  const hex = typeof data === 'object' ? (data as { data?: unknown } | null)?.data : data;
+  return typeof hex === 'string' && /^0x[0-9a-f]{8}/i.test(hex) ? (hex as `0x${string}`) : undefined;
+}
+
 /** In the words of whoever knew it best: the node, the HTTP server, or the socket. */
 function reason(error: unknown, rpc: string): string {
   const status = find(error, HttpRequestError)?.status;

@@ -22,7 +22,7 @@ export type SentRow = {
   contract: Hex;
   nonce: number;
   raw: Hex;
-  /** All hashes this nonce had, oldest first. */
+  /** All hashes this nonce had, oldest first; the one that was mined is the last. */
   hashes: Hex[];
   /** maxFeePerGas in wei. */
   fee: bigint;
@@ -53,6 +53,8 @@ export type SentRows<Row extends SentRow> = {
   update: (id: number, change: SentChange) => Promise<void>;
   /** What it is, for people: "the anchor of 7 entries". */
   what: (row: Row) => string;
+  /** The line of one that was mined and reverted, where that is no error. */
+  reverted?: (row: Row, block: number) => string | undefined;
 };
 
 export type SenderOptions<Row extends SentRow> = {
@@ -72,7 +74,7 @@ export type SenderOptions<Row extends SentRow> = {
   report: (line: string) => void;
 };
 
-type Receipt = { success: boolean; block: number; gasUsed: number };
+type Receipt = { hash: Hex; success: boolean; block: number; gasUsed: number };
 
 /** In the words of geth and anvil, Nethermind, and Besu. */
 const KNOWN = /already ?(known|imported)|known ?transaction|nonce ?too ?low|old ?nonce/i;
@@ -123,11 +125,14 @@ export class Sender<Row extends SentRow> {
     return waiting;
   }
 
-  async #mined(row: Row, { success, block, gasUsed }: Receipt, nowMs: number): Promise<void> {
+  async #mined(row: Row, { hash, success, block, gasUsed }: Receipt, nowMs: number): Promise<void> {
     const { client, rows, confirmations, report } = this.#o;
+    if (hash !== row.hashes.at(-1))
+      await rows.update(row.id, { hashes: [...row.hashes.filter((other) => other !== hash), hash] });
     if (!success) {
       await rows.update(row.id, { status: 'failed', block, gasUsed, minedMs: nowMs });
-      report(new EdgeError('CHAIN_REFUSED', `${rows.what(row)} was reverted in block ${block}`).line);
+      const line = new EdgeError('CHAIN_REFUSED', `${rows.what(row)} was reverted in block ${block}`).line;
+      report(rows.reverted?.(row, block) ?? line);
       return;
     }
     const latest = Number(await client.getBlockNumber());
@@ -163,6 +168,7 @@ export class Sender<Row extends SentRow> {
       const receipt = await this.#o.client.request({ method: 'eth_getTransactionReceipt', params: [hash] });
       if (receipt)
         return {
+          hash,
           success: receipt.status === '0x1',
           block: Number(receipt.blockNumber),
           gasUsed: Number(receipt.gasUsed),

@@ -2,7 +2,7 @@
  * What an account does with its credits: claim, list, buy, cancel, hand on. Each is sent at once and waited for, without
  * a row of its own: for people at a terminal and for the demo. What the gateway does by itself goes through sender.ts.
  */
-import { type Abi, BaseError, encodeFunctionData, type Hex, type PublicClient, parseEther, toHex } from 'viem';
+import { type Abi, encodeFunctionData, type Hex, type PublicClient, parseEther, toHex } from 'viem';
 import { type PrivateKeyAccount, privateKeyToAccount, privateKeyToAddress } from 'viem/accounts';
 import { EdgeError } from '../errors.ts';
 import { logsIn } from './blocks.ts';
@@ -16,7 +16,7 @@ import {
   marketAbi,
   type Purpose,
 } from './credits-contract.ts';
-import { rpcClient, sendError } from './rpc.ts';
+import { revertDataOf, rpcClient, sendError } from './rpc.ts';
 import { sendOnce } from './setup.ts';
 
 export type WalletOptions = {
@@ -153,7 +153,7 @@ export class Wallet {
     try {
       await this.#client.call({ account: address, to, data });
     } catch (error) {
-      const reverted = revertData(error);
+      const reverted = revertDataOf(error);
       const why = reverted && decodeRevert(reverted);
       if (why) throw new EdgeError('CHAIN_REFUSED', `${what} from ${address}: ${why.text}`, { cause: error });
       throw sendError(error, this.#client, `${what} from ${address}`);
@@ -168,12 +168,4 @@ export class Wallet {
     );
     return { hash: transactionHash, block, gasUsed };
   }
-}
-
-/** What a contract answered that reverted, as far as the node says it. */
-export function revertData(error: unknown): Hex | undefined {
-  const found =
-    error instanceof BaseError ? error.walk((e) => (e as { data?: unknown }).data !== undefined) : undefined;
-  const data = (found as { data?: Hex | { data?: Hex } } | undefined)?.data;
-  return typeof data === 'object' ? data.data : data;
 }

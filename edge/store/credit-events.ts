@@ -56,29 +56,33 @@ export class CreditEvents {
     return this.#store.get<{ events: number }>('SELECT count(*) AS events FROM credit_events') as { events: number };
   }
 
-  /** The metering point that a token was minted for: 0x and 64 hex digits. */
-  pointOf(token: string): string | undefined {
+  /** The metering point that a token was minted for, by the blocks up to that one: 0x and 64 hex digits. */
+  pointOf(token: string, upTo: number): string | undefined {
     const row = this.#store.get<{ point: Uint8Array }>(
-      "SELECT point FROM credit_events WHERE event IN ('Minted', 'ResidualMinted') AND token = ? LIMIT 1",
+      `SELECT point FROM credit_events WHERE event IN ('Minted', 'ResidualMinted') AND token = ? AND block <= ?
+       LIMIT 1`,
       bytesOf(token),
+      upTo,
     );
     return row && hexOf(row.point);
   }
 
   /**
-   * Wh of a slot that count as claimed: what of its newest certificate was debited, and all claims since.
+   * Wh of a slot that count as claimed, by the blocks up to that one: what of its newest certificate was debited, and all
+   * claims of the hour since. Those of a month's residual bear its first second, and a type of their own in the token.
    * @param point 0x and 64 hex digits
    */
-  claimedOf(point: string, slot: number): number {
+  claimedOf(point: string, slot: number, upTo: number): number {
     const row = this.#store.get<{ claimed: number }>(
       `WITH newest AS (SELECT block, log_index,
          json_extract(data, '$.amounts[' || ((slot - json_extract(data, '$.firstSlot')) / 3600) || ']') - wh AS debited
-         FROM credit_events WHERE event = 'Minted' AND point = ? AND slot = ?
+         FROM credit_events WHERE event = 'Minted' AND point = ? AND slot = ? AND block <= ?
          ORDER BY block DESC, log_index DESC LIMIT 1)
        SELECT coalesce((SELECT debited FROM newest), 0) + coalesce((SELECT sum(wh) FROM credit_events c
-         WHERE event = 'ClaimSingle' AND point = ? AND slot = ? AND (c.block, c.log_index) >
-           (coalesce((SELECT block FROM newest), -1), coalesce((SELECT log_index FROM newest), -1))), 0) AS claimed`,
-      ...[bytesOf(point), slot, bytesOf(point), slot],
+         WHERE event = 'ClaimSingle' AND substr(token, 25, 1) = x'01' AND point = ? AND slot = ? AND block <= ?
+           AND (c.block, c.log_index) >
+             (coalesce((SELECT block FROM newest), -1), coalesce((SELECT log_index FROM newest), -1))), 0) AS claimed`,
+      ...[bytesOf(point), slot, upTo, bytesOf(point), slot, upTo],
     );
     return row?.claimed ?? 0;
   }
