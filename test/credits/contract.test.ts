@@ -19,7 +19,7 @@ import {
 } from '../../edge/chain/credits-contract.ts';
 import { deployCredits, deployDevices } from '../../edge/chain/deploy.ts';
 import { registerDeviceData } from '../../edge/chain/devices-contract.ts';
-import { revertData } from '../../edge/chain/wallet.ts';
+import { revertDataOf } from '../../edge/chain/rpc.ts';
 import { Correction } from '../../edge/credits/correction.ts';
 import { settle } from '../../edge/credits/settle.ts';
 import { dayOf } from '../../edge/credits/time.ts';
@@ -118,7 +118,7 @@ class World {
       await this.#chain.client.call({ account: CITY.address, to: this.credits, data });
       return undefined;
     } catch (error) {
-      const reverted = revertData(error);
+      const reverted = revertDataOf(error);
       return (reverted && decodeRevert(reverted)?.name) ?? (error as Error).message;
     }
   }
