@@ -57,7 +57,7 @@ export class CreditEvents {
   }
 
   /** The metering point that a token was minted for, by the blocks up to that one: 0x and 64 hex digits. */
-  pointOf(token: string, upTo: number): string | undefined {
+  pointOf(token: string, upTo = Number.MAX_SAFE_INTEGER): string | undefined {
     const row = this.#store.get<{ point: Uint8Array }>(
       `SELECT point FROM credit_events WHERE event IN ('Minted', 'ResidualMinted') AND token = ? AND block <= ?
        LIMIT 1`,
@@ -72,7 +72,7 @@ export class CreditEvents {
    * claims of the hour since. Those of a month's residual bear its first second, and a type of their own in the token.
    * @param point 0x and 64 hex digits
    */
-  claimedOf(point: string, slot: number, upTo: number): number {
+  claimedOf(point: string, slot: number, upTo = Number.MAX_SAFE_INTEGER): number {
     const row = this.#store.get<{ claimed: number }>(
       `WITH newest AS (SELECT block, log_index,
          json_extract(data, '$.amounts[' || ((slot - json_extract(data, '$.firstSlot')) / 3600) || ']') - wh AS debited
