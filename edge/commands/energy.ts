@@ -3,7 +3,7 @@ import type { Gateway } from '../gateway.ts';
 import { type Crediting, Plants, sortOf } from './plants.ts';
 import { type Places, Trade } from './trade.ts';
 
-const EVERY_MS = 1_000;
+const EVERY_MS = 2_000;
 
 /** One of each sort that the simulator has; the first is the one whose energy is traded. */
 export const CREDIT_PLANTS = ['honest', 'swapped', 'rollover', 'liar', 'duplicate', 'profile', 'storage'];

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { EmbeddedChain } from '../../edge/chain/embedded.ts';
 import { rpcClient } from '../../edge/chain/rpc.ts';
 import { start } from '../support/cli.ts';
-import { checkCreditsOnChain } from '../support/credit-truth.ts';
+import { checkCreditsOnChain, hoursOf } from '../support/credit-truth.ts';
 import { tempFolder } from '../support/temp.ts';
 import { wholeTruth } from '../support/whole-truth.ts';
 
@@ -61,6 +61,12 @@ it('plants that come online with their day have certificates within a minute; ea
   expect(truth.credits).toMatchObject({ minted: result.certificates, refused: result.refusedMints });
   expect(result.certificates).toBeGreaterThan(20);
   expect(result.refusedMints).toBeGreaterThan(0);
+  // Nothing that a plant has shown is left out.
+  for (const plant of ['honest', 'rollover', 'duplicate', 'profile']) {
+    const { shown, minted } = hoursOf(data, `credit plant ${plant}:`);
+    expect(minted, plant).toEqual(shown.filter((slot) => slot <= (minted.at(-1) as number)));
+    expect(minted.length, plant).toBeGreaterThanOrEqual(8);
+  }
   const chain = await EmbeddedChain.start(join(data, 'chain'), 0, () => undefined);
   try {
     const held = await checkCreditsOnChain(data, rpcClient(chain.rpc), credits);

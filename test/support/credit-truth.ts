@@ -244,6 +244,47 @@ function countRefused(db: Database.Database, certificates: readonly CertificateR
   return certificates.filter((c) => c.state === 'refused' && !minted.get(c.pointId, c.slot, c.version)).length;
 }
 
+/**
+ * The hours of a device that its own readings show energy of, by the first reading near each full hour.
+ * @param label what its label begins with
+ * @returns the slots that it shows energy of, and those that are minted; Unix seconds, in their order
+ */
+export function hoursOf(dataFolder: string, label: string): { shown: number[]; minted: number[] } {
+  const db = new Database(join(dataFolder, 'edge.db'), { readonly: true });
+  try {
+    const device = db
+      .prepare<[string], { id: number; sub: string; modulusWh: number | null }>(
+        'SELECT id, sub, register_modulus_wh AS modulusWh FROM devices WHERE label LIKE ?',
+      )
+      .get(`${label}%`);
+    if (!device) throw new Error(`no device is called ${label}`);
+    const registers = new Map<number, number>();
+    for (const { envelope } of db
+      .prepare<[number], { envelope: Uint8Array }>('SELECT envelope FROM entries WHERE device = ? ORDER BY idx')
+      .iterate(device.id)) {
+      const read = decodeEnvelope(new Uint8Array(envelope));
+      const first = read.records.length === 25 ? (read.records[0]?.t as number) : Math.round(read.iat / HOUR) * HOUR;
+      for (let at = first; at <= first + (read.records.length === 25 ? DAY : 0); at += HOUR) {
+        const register = registerAt(read, at);
+        if (register !== undefined && !registers.has(at)) registers.set(at, register);
+      }
+    }
+    const shown = [...registers].flatMap(([at, from]) => {
+      const until = registers.get(at + HOUR);
+      return until === undefined || until === from ? [] : [at];
+    });
+    const minted = db
+      .prepare<[Uint8Array], number>(
+        "SELECT slot FROM credit_events WHERE event = 'Minted' AND point = ? ORDER BY slot",
+      )
+      .pluck()
+      .all(toBytes(keccak256(toBytes(device.sub)))) as number[];
+    return { shown: shown.sort((a, b) => a - b), minted };
+  } finally {
+    db.close();
+  }
+}
+
 type MintedArgs = {
   id: bigint;
   meteringPoint: Hex;
