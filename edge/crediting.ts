@@ -21,7 +21,7 @@ import { Certifier, type ChainWord } from './credits/certifier.ts';
 import { CERTIFIED_KINDS } from './credits/gather.ts';
 import { dayOf } from './credits/time.ts';
 import type { Fixed } from './credits/types.ts';
-import type { EdgeError } from './errors.ts';
+import { type EdgeError, errorLine } from './errors.ts';
 import type { Identity } from './identity.ts';
 import type { Stamp } from './intake/clock.ts';
 import type { Log } from './log/log.ts';
@@ -38,6 +38,7 @@ import {
 } from './store/credits.ts';
 import type { Device, Devices } from './store/devices.ts';
 import type { Entries } from './store/entries.ts';
+import { MAX_BLOCKS } from './store/followed.ts';
 import type { Registration } from './store/registrations.ts';
 import { type Store, setMeta } from './store/store.ts';
 import { Successions } from './store/successions.ts';
@@ -291,9 +292,20 @@ export class Crediting {
       const sub = this.#subOf(point);
       if (sub !== undefined) this.certifier.touch(sub, slot - DAY);
     }
-    this.#seenBlock = this.events.blocks()[0]?.number ?? 0;
+    const [head, before] = this.events.blocks();
+    this.#seenBlock = head?.number ?? 0;
+    void this.#settleRows(this.#seenBlock - MAX_BLOCKS, before === undefined);
     this.minter?.wake();
     this.onChanged();
+  }
+
+  /** @param anew nothing is left of what was known of the chain before */
+  async #settleRows(block: number, anew: boolean): Promise<void> {
+    try {
+      await this.rows.write([...(anew ? this.rows.unsettle() : []), ...this.rows.settleUntil(block)]);
+    } catch (error) {
+      this.#p.report(`credits: ${errorLine(error)}`); // only what is looked at grows
+    }
   }
 
   #subOf(point: string): string | undefined {

@@ -294,7 +294,7 @@ export class Certifier {
       if (!fixed.some((f) => f.at === at)) fixed.push({ at, registerWh, device: devices.byId(device)?.did ?? '' });
     };
     for (const c of made.certificates) {
-      if (c.state !== 'ready' || c.withdrawn) continue;
+      if (c.state === 'refused' || c.withdrawn) continue;
       hold(c.slot, c.startWh, c.device);
       hold(c.slot + HOUR, c.endWh, c.device);
     }
@@ -412,9 +412,12 @@ function changesOf(
     held.delete(key(c));
     if (!old || (old.mintBlock === null && !isSame(old, c))) statements.push(saveCertificate(c));
   }
-  for (const old of held.values())
-    if (old.mintBlock === null && !taken.has(old.slot) && old.version === (versions.get(dayOf(old.slot)) ?? 0))
-      statements.push(dropCertificate(old));
+  // What was never minted before its day was withdrawn can't be any more: the day has another version now.
+  const isOver = ({ slot, version }: CertificateRow): boolean => {
+    const now = versions.get(dayOf(slot)) ?? 0;
+    return version < now || (version === now && !taken.has(slot));
+  };
+  for (const old of held.values()) if (old.mintBlock === null && isOver(old)) statements.push(dropCertificate(old));
 
   const residual = (
     r: Pick<Settled['residuals'][number], 'from' | 'until' | 'start' | 'end' | 'wh' | 'startWh' | 'endWh'>,

@@ -21,8 +21,11 @@ export type BoundaryRow = {
   offsetMs: number | null;
 };
 
-/** What the rules say; `refused` has a code of errors.ts. */
-export type RowState = 'ready' | 'refused';
+/**
+ * What the rules say. `refused` has a code of errors.ts; `settled` was ready, and is in a block of the chain that is too
+ * old to be taken back.
+ */
+export type RowState = 'ready' | 'refused' | 'settled';
 
 export type CertificateRow = {
   point: string;
@@ -63,7 +66,7 @@ export type ResidualRow = {
   endIdx: number;
   endWh: number;
   reason: string;
-  state: RowState;
+  state: 'ready' | 'refused';
   code: string | null;
   detail: string | null;
   madeMs: number;
@@ -182,7 +185,7 @@ export class CreditRows {
     return this.#store.get(
       `SELECT at, registerWh FROM (
         SELECT slot + 3600 AS at, end_wh AS registerWh FROM certificates
-          WHERE point = ? AND device = ? AND slot < ? AND state = 'ready'
+          WHERE point = ? AND device = ? AND slot < ? AND state IN ('ready', 'settled')
         UNION ALL
         SELECT until_at, end_wh FROM residuals WHERE point = ? AND device = ? AND until_at <= ? AND state = 'ready'
       ) ORDER BY at DESC LIMIT 1`,
@@ -286,18 +289,45 @@ export class CreditRows {
       .map(fromStored<ResidualRow>);
   }
 
-  /** Certificates by what became of them; Wh of those that are minted and stand. */
+  /** Certificates by what became of them; Wh of those that are minted and stand, of residuals, and of claims. */
   counts(): Counts {
-    return this.#store.get(
-      `SELECT coalesce(sum(state = 'ready' AND mintBlock IS NULL AND withdrawn = 0), 0) AS ready,
-        coalesce(sum(state = 'refused' AND mintBlock IS NULL), 0) AS refused,
-        coalesce(sum(mintBlock IS NOT NULL AND withdrawn = 0), 0) AS minted,
-        coalesce(sum(withdrawn), 0) AS withdrawn,
-        coalesce(sum(CASE WHEN withdrawn = 0 THEN mintedWh END), 0) AS mintedWh,
-        (SELECT coalesce(sum(wh), 0) FROM credit_events WHERE event = 'ClaimSingle') AS claimedWh,
-        (SELECT coalesce(sum(wh), 0) FROM credit_events WHERE event = 'ResidualMinted') AS residualWh
-       FROM (SELECT c.state, ${MINTED} ${FROM_CERTIFICATES})`,
-    ) as Counts;
+    const totals = new Map(
+      this.#store
+        .all<{ event: string; n: number; wh: number }>('SELECT event, n, wh FROM credit_totals')
+        .map((t) => [t.event, t] as const),
+    );
+    const of = (event: string) => totals.get(event) ?? { n: 0, wh: 0 };
+    const open = this.#store.get<{ ready: number; refused: number }>(
+      `SELECT (SELECT count(*) FROM (SELECT ${MINTED} ${FROM_CERTIFICATES} WHERE c.state = 'ready')
+          WHERE mintBlock IS NULL AND withdrawn = 0) AS ready,
+        (SELECT count(*) FROM certificates WHERE state = 'refused') AS refused`,
+    ) as { ready: number; refused: number };
+    const gone = this.#store.get<{ n: number; wh: number }>(
+      `SELECT count(*) AS n, coalesce(sum(m.wh), 0) AS wh FROM credit_events w JOIN credit_events m
+        ON m.point = w.point AND m.slot >= w.slot AND m.slot < w.slot + 86400 AND m.event = 'Minted'
+          AND m.version = w.version - 1
+        WHERE w.event = 'Withdrawn'`,
+    ) as { n: number; wh: number };
+    return {
+      ...open,
+      minted: of('Minted').n - gone.n,
+      withdrawn: gone.n,
+      mintedWh: of('Minted').wh - gone.wh,
+      claimedWh: of('ClaimSingle').wh,
+      residualWh: of('ResidualMinted').wh,
+    };
+  }
+
+  /** What was minted up to that block, which is too old to be taken back, is over. */
+  settleUntil(block: number): SqlStatement[] {
+    const minted = `EXISTS (SELECT 1 FROM credit_events m WHERE m.point = certificates.point_id
+      AND m.slot = certificates.slot AND m.event = 'Minted' AND m.version = certificates.version AND m.block <= ?)`;
+    return [{ sql: `UPDATE certificates SET state = 'settled' WHERE state = 'ready' AND ${minted}`, params: [block] }];
+  }
+
+  /** All that is settled is open again: the chain was read anew. */
+  unsettle(): SqlStatement[] {
+    return [{ sql: "UPDATE certificates SET state = 'ready' WHERE state = 'settled'", params: [] }];
   }
 
   /** What the chain holds of a metering point in [from, until): a row for each slot, and for each residual that reaches in. */

@@ -304,7 +304,8 @@ CREATE TABLE boundaries (
 CREATE INDEX boundaries_unsynced ON boundaries (boot) WHERE clock_synced = 0 AND offset_ms IS NULL;
 
 -- What the rules made of them: one row per slot and version. id is the certificate's; point_id the commitment that the
--- contract knows the metering point by; state ready or refused (what is minted is said by credit_events). flags is JSON.
+-- contract knows the metering point by; state ready, refused, or settled: ready, and in a block that is too old to be
+-- taken back (what is minted is said by credit_events). flags is JSON.
 CREATE TABLE certificates (
   point TEXT NOT NULL,
   slot INTEGER NOT NULL,
@@ -330,6 +331,9 @@ CREATE TABLE certificates (
 CREATE INDEX certificates_slot ON certificates (slot, id);
 CREATE INDEX certificates_chain ON certificates (point_id, slot);
 CREATE INDEX certificates_made ON certificates (made_ms);
+-- So that what is over for good costs nothing.
+CREATE INDEX certificates_ready ON certificates (slot, id) WHERE state = 'ready';
+CREATE INDEX certificates_refused ON certificates (slot) WHERE state = 'refused';
 
 -- Energy of gaps, known as a whole only: from one full hour to another, of one device. month is the first second of the
 -- KST month that it lies in, NULL where it lies in two.
@@ -374,6 +378,15 @@ CREATE TABLE credit_events (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX credit_events_slot ON credit_events (point, slot) WHERE point IS NOT NULL;
 CREATE INDEX credit_events_event ON credit_events (event, block, log_index);
+-- How many rows there are of each event, and their Wh: kept by the two triggers.
+CREATE TABLE credit_totals (event TEXT PRIMARY KEY, n INTEGER NOT NULL, wh INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TRIGGER credit_events_more AFTER INSERT ON credit_events BEGIN
+  INSERT INTO credit_totals VALUES (new.event, 1, coalesce(new.wh, 0))
+    ON CONFLICT (event) DO UPDATE SET n = n + 1, wh = wh + excluded.wh;
+END;
+CREATE TRIGGER credit_events_less AFTER DELETE ON credit_events BEGIN
+  UPDATE credit_totals SET n = n - 1, wh = wh - coalesce(old.wh, 0) WHERE event = old.event;
+END;
 CREATE TABLE credit_blocks (
   number INTEGER PRIMARY KEY,
   hash BLOB NOT NULL,
