@@ -80,6 +80,10 @@ const LAYERS: [string, string[]][] = [
       ...['edge/intake/clock.ts', 'edge/log/', 'edge/store/'],
     ],
   ],
+  [
+    'edge/verify-building.ts',
+    ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/credits/building.ts', 'edge/verify.ts'],
+  ],
   // Make the API's certificates and documents of rules, rows and chain, for gateway.ts.
   ...['edge/certificates.ts', 'edge/credit-documents.ts'].map((file): [string, string[]] => [
     file,

@@ -13,6 +13,7 @@ import {
 import { certificatesCsv } from '../api/credits-csv.ts';
 import { EdgeError } from '../errors.ts';
 import type { Step } from '../verify.ts';
+import { looksLikeBuilding, verifyBuilding } from '../verify-building.ts';
 import { verifyCertificate } from '../verify-certificate.ts';
 import { chainChecks } from '../verify-certificate-chain.ts';
 import type { Command } from './index.ts';
@@ -47,8 +48,17 @@ const OPTIONS = {
   class: text,
   confirmed: text,
   carried: text,
+  lock: text,
+  generation: { ...text, multiple: true },
+  grid: text,
 } as const;
-type Values = { [K in keyof typeof OPTIONS]?: (typeof OPTIONS)[K] extends { type: 'boolean' } ? boolean : string };
+type Values = {
+  [K in keyof typeof OPTIONS]?: (typeof OPTIONS)[K] extends { type: 'boolean' }
+    ? boolean
+    : (typeof OPTIONS)[K] extends { multiple: true }
+      ? string[]
+      : string;
+};
 type Remote = Awaited<ReturnType<typeof remote>>;
 
 export const command: Command = {
@@ -63,18 +73,22 @@ export const command: Command = {
        sejong-edge credits reissue ID
        sejong-edge credits statement YYYY-MM --metering-point URN
        sejong-edge credits rec YYYY-MM --metering-point URN --class CLASS --confirmed YYYY-MM-DD [--carried N]
+                     [--lock NUMBER]
+       sejong-edge credits building --generation URN ... --grid URN --from TIME --to TIME [--out FILE]
 
   list            certificates by their hour, with what became of each
   explain         why it says what it says: two registers, two entries, one root; and its claims
   export          the portable file of a certificate (of several: --out is a folder), or a list of them
-  verify          a portable file, offline: from the claim back to the meter's signature, a step at a time
+  verify          a portable file (or a report on a building, with --key), offline: from the claim back to the meter's signature, a step at a time
   claim           burns credits of the gateway's account for good, as that hour. What --beneficiary says is hashed with
                   a salt, which is shown this once
   withdraw        takes back the whole day of that metering point, to be certified anew
   reissue         certifies a withdrawn day anew: ID is that of its next version, which waits as ready
   statement       of a month of Korean time
   rec             what an application for Korean RECs needs; it is no REC. CLASS is that of the plant in the table of
-                  weights (land, building, ...), N what the month before left (its recs.carry)
+                  weights (land, building, ...), N what the month before left (its recs.carry). --lock
+                  claims what the application with that number uses, so that nothing else can
+  building        how much of its electricity a building made itself: a signed report, with receipts, which verify takes
 
   filters         --metering-point URN, --device DID, --state ${CERTIFICATE_STATES.join('|')},
                   --from TIME, --to TIME (RFC 3339, of hours), --claimed, --unclaimed
@@ -134,6 +148,12 @@ const ACTIONS: Record<string, (rest: string[], values: Values) => Promise<number
     const key = values.key === undefined || values.key.includes('+') ? values.key : read(values.key).toString().trim();
     const say = ({ ok, name, detail }: Step): void =>
       console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(21)} ${detail}`);
+    if (looksLikeBuilding(read(path))) {
+      if (key === undefined) throw new EdgeError('USAGE', 'verify needs --key for the evidence of a building');
+      const failed = await verifyBuilding(read(path), { key, issuer: values.issuer }, say);
+      console.log(failed === undefined ? 'The evidence holds.' : `The evidence does NOT hold: ${failed}.`);
+      return failed === undefined ? 0 : 1;
+    }
     const chain = values.rpc === undefined ? [] : chainChecks(values.rpc, values);
     const failed = await verifyCertificate(read(path), { issuer: values.issuer, key }, chain, say);
     const unsure = key === undefined || values.issuer === undefined;
@@ -183,11 +203,30 @@ const ACTIONS: Record<string, (rest: string[], values: Values) => Promise<number
   rec: async (rest, values) => {
     const { class: of, confirmed, carried } = values;
     if (of === undefined || confirmed === undefined) throw new EdgeError('USAGE', 'rec needs --class and --confirmed');
-    return await monthly('rec', 'rec', rest, values, {
-      class: of,
-      confirmed,
-      ...(carried === undefined ? {} : { carried }),
-    });
+    const plant = { class: of, confirmed, ...(carried === undefined ? {} : { carried }) };
+    if (values.lock === undefined) return await monthly('rec', 'rec', rest, values, plant);
+    const month = one(rest, 'rec');
+    const meteringPoint = values['metering-point'];
+    if (meteringPoint === undefined) throw new EdgeError('USAGE', 'rec needs --metering-point');
+    const { ask } = await remote(values, 'credits rec');
+    const done = await ask<{ application: object; wh: number; transactions: TransactionView[] }>(
+      `/rec/${encodeURIComponent(month)}/lock`,
+      { meteringPoint, ...plant, application: values.lock },
+    );
+    if (values.out !== undefined) write(values.out, `${JSON.stringify(done.application, null, 2)}\n`);
+    console.log(`locked      ${done.wh} Wh of ${month} for application ${values.lock}`);
+    for (const transaction of done.transactions) console.log(`transaction ${placeOf(transaction)}`);
+    return 0;
+  },
+  building: async (rest, values) => {
+    none(rest, 'building');
+    const { generation = [], grid, from, to } = values;
+    if (generation.length === 0 || grid === undefined || from === undefined || to === undefined)
+      throw new EdgeError('USAGE', 'building needs --generation, --grid, --from and --to');
+    const { ask } = await remote(values, 'credits building');
+    const asked = new URLSearchParams({ generation: generation.join(','), grid, from, to });
+    write(values.out, `${JSON.stringify(await ask(`/evidence/building?${asked.toString()}`), null, 2)}\n`);
+    return 0;
   },
 };
 

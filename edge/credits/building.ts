@@ -66,18 +66,21 @@ function registerView({ meteringPoint, obis, start, end, modulusWh }: BuildingRe
     incomplete(`${obis} of ${meteringPoint} fell from ${start.registerWh} to ${end.registerWh}`);
   const wh = end.registerWh - start.registerWh + (rollover ? (modulusWh as number) : 0);
   const reading = ({ iat, registerWh, entry }: BuildingReading) => ({ read: text(iat), wh: registerWh, entry });
-  return { meteringPoint, device: start.device, obis, start: reading(start), end: reading(end), rollover, wh };
+  return { meteringPoint, device: start.device, obis, modulusWh, start: reading(start), end: reading(end), wh };
 }
 
 /** In ten thousandths, exact; null where there is nothing to divide by. */
 const ratio = (part: number, whole: number): string | null =>
   whole === 0 ? null : (Number((BigInt(part) * 10_000n) / BigInt(whole)) / 10_000).toFixed(4);
 
+export type RegisterView = ReturnType<typeof registerView>;
 export type BuildingReport = ReturnType<typeof buildingReport>;
 
 /** @throws EdgeError EVIDENCE_INCOMPLETE where the registers don't go together */
 export function buildingReport(input: BuildingInput) {
   if (input.generation.length === 0) incomplete('it names no plant');
+  const named = [...input.generation, input.import].map(({ meteringPoint, obis }) => `${meteringPoint} ${obis}`);
+  if (new Set(named).size < named.length) incomplete('a plant is named twice');
   const generation = input.generation.map((register) => registerView(register, input));
   const imported = registerView(input.import, input);
   const exported = input.export ? registerView(input.export, input) : null;

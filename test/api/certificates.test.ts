@@ -5,8 +5,8 @@ import { commitment } from '../../edge/chain/commitment.ts';
 import type { BuildingEvidence } from '../../edge/credits/building.ts';
 import { certificateSchema } from '../../edge/credits/certificate.ts';
 import { gsrnOf } from '../../edge/credits/gsrn.ts';
-import { verifyReceipt } from '../../edge/verify.ts';
-import { verifyProof } from '../../edge/wire/vc/proof.ts';
+import { verifyBuilding } from '../../edge/verify-building.ts';
+import { addProof, verifyProof } from '../../edge/wire/vc/proof.ts';
 import { GATEWAY, steps } from '../credits/certificate-rig.ts';
 import { TestDevice } from '../support/gateway.ts';
 import { CREDITS, DAY, HOUR, hash, idOf, OURS, SLOT, startRig, THEIRS, tokenOf } from './certificates-rig.ts';
@@ -322,8 +322,40 @@ describe('certificates over HTTP', () => {
       selfSufficiency: (Math.floor(((made - 500) * 10_000) / (made + 400)) / 10_000).toFixed(4),
     });
     const key = gateway.parts.log.verifierKey;
-    for (const receipt of evidence.receipts)
-      expect(await verifyReceipt(JSON.stringify(receipt), key, undefined, () => undefined)).toBeUndefined();
+    const broken = async (bytes: string, issuer?: string) => {
+      const lines: string[] = [];
+      const failed = await verifyBuilding(Buffer.from(bytes), { key, issuer }, ({ name, detail }) =>
+        lines.push(`${name}: ${detail}`),
+      );
+      return { failed, lines };
+    };
+    const { failed, lines } = await broken(text, GATEWAY.did);
+    expect(failed, lines.join('\n')).toBeUndefined();
+    expect((await broken(text, plant.did)).failed).toBe('report proof');
+    // A gateway that lies signs whatever it likes.
+    const lie = async (bend: (report: BuildingEvidence) => void) => {
+      const { proof: _proof, ...bent } = structuredClone(evidence);
+      bend(bent as BuildingEvidence);
+      const signed = addProof(bent, GATEWAY, { purpose: 'assertionMethod', created: bent.validFrom });
+      return (await broken(JSON.stringify(signed))).failed;
+    };
+    expect(await lie((e) => e.receipts.at(0)!.path.reverse())).toBe('receipts');
+    expect(
+      await lie((e) => {
+        e.credentialSubject.import.end.wh--;
+      }),
+    ).toBe('registers');
+    expect(
+      await lie((e) => {
+        e.credentialSubject.generation[1] = e.credentialSubject.generation[0]!;
+      }),
+    ).toBe('registers');
+    expect(
+      await lie((e) => {
+        e.credentialSubject.selfSufficiency = '1.0000';
+      }),
+    ).toBe('sums');
+    expect((await broken(text.replace('"validFrom":"2', '"validFrom":"3'))).failed).toBe('report proof');
     expect((await ask(`${path}&grade=1`)).body).toMatchObject({ code: 'CREDIT_NO_GRADE' });
     expect((await ask(path.replace('T09', 'T10'))).body).toMatchObject({ code: 'EVIDENCE_INCOMPLETE' });
     expect((await ask(path.replace('T09', 'T02'))).body).toMatchObject({ code: 'REQUEST_INVALID' });

@@ -57,7 +57,7 @@ describe('sejong-edge credits', () => {
   });
 
   it('lists, explains, exports, claims and withdraws over the API of a running gateway', async () => {
-    const { gateway, url, plant, other, addClaim, calls, balances } = await startRig();
+    const { gateway, url, plant, other, grid, addClaim, calls, balances } = await startRig();
     const to = ['--url', url, '--token', await gateway.token('operator'), '--data', gateway.config.dataFolder];
     const id = idOf(plant, 1);
     await addClaim(plant, SLOT + HOUR, 300, 'a claim');
@@ -101,6 +101,34 @@ describe('sejong-edge credits', () => {
       ['claim', 2, 'A School'],
       ['claim', 0, ''],
     ]);
+    const rec = [
+      'rec',
+      '2026-11',
+      '--metering-point',
+      plant.sub,
+      '--class',
+      'land',
+      '--confirmed',
+      '2026-01-31',
+      ...to,
+    ];
+    expect(JSON.parse((await credits(...rec)).stdout)).toMatchObject({ statutory: false, energy: { appliedWh: 903 } });
+    expect(
+      JSON.parse((await credits('statement', '2026-11', '--metering-point', plant.sub, ...to)).stdout),
+    ).toMatchObject({
+      certified: { mintedWh: 1203 },
+    });
+    const locked = await credits(...rec, '--lock', 'KEA-1');
+    expect(locked.stdout).toMatch(/^locked +903 Wh of 2026-11 for application KEA-1\ntransaction 0x/);
+    calls.length = 0;
+    const report = join(folder, 'building.json');
+    const period = ['--from', '2026-11-24T03:00:00Z', '--to', '2026-11-24T09:00:00Z'];
+    const asked = ['building', '--generation', plant.sub, '--generation', other.sub, '--grid', grid.sub, ...period];
+    expect((await credits(...asked, '--out', report, ...to)).code).toBe(0);
+    const held = await credits('verify', report, '--key', gateway.parts.log.verifierKey);
+    expect([held.code, held.stdout.trimEnd().split('\n').at(-1)]).toEqual([0, 'The evidence holds.']);
+    expect((await credits('verify', report)).code).toBe(2);
+
     balances.set(tokenOf(plant), 0n);
     const sold = await credits('claim', id, '--purpose', 'own-use', ...to);
     expect([sold.code, sold.stderr.split(':')[0]]).toEqual([1, 'CREDIT_NOT_HELD']);
