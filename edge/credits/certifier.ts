@@ -230,9 +230,15 @@ export class Certifier {
     const held = rows.boundaries(point, from, until);
     const certificates = rows.certificatesOf(point, from, until);
     const residuals = rows.residualsOf(point, from, until);
-    const used = new Set([...certificates, ...residuals].flatMap((c) => [c.startIdx, c.endIdx]));
+    // With what ends where the range begins, and begins where it ends: it stands on readings of those hours too.
+    const around = [from - HOUR, until + HOUR] as const;
+    const made = {
+      certificates: rows.certificatesOf(point, ...around),
+      residuals: rows.residualsOf(point, ...around),
+    };
+    const used = new Set([...made.certificates, ...made.residuals].flatMap((c) => [c.startIdx, c.endIdx]));
     const { kept, statements } = keepNearest(held, fresh, used);
-    const input = this.#input(point, from, until, kept, { certificates, residuals });
+    const input = this.#input(point, from, until, kept, made);
     const plant = this.#plant(point);
     if (!plant) return statements;
     const settled = settle(plant, input);
@@ -274,7 +280,7 @@ export class Certifier {
     made: { certificates: readonly (CertificateRow & Minted)[]; residuals: readonly (ResidualRow & Minted)[] },
   ): SettleInput {
     const { devices, entries, chainWord, rows } = this.#o;
-    const word = chainWord(point, from, until);
+    const word = chainWord(point, from - HOUR, until + HOUR);
     const boundaries: Boundary[] = [];
     const inverters: InverterReading[] = [];
     for (const row of kept) {
@@ -309,7 +315,9 @@ export class Certifier {
       const end = rows.lastEnd(point, id, from);
       if (end) before.set(did, end);
     }
-    return { boundaries, inverters, swaps: this.#swapsOf(point), fixed, taken: word.taken, ...rest(word), before };
+    const swaps = this.#swapsOf(point);
+    const within = fixed.filter(({ at }) => at >= from && at <= until);
+    return { boundaries, inverters, swaps, fixed: within, taken: word.taken, ...rest(word), before };
   }
 
   #swapsOf(point: string): Swap[] {

@@ -202,6 +202,31 @@ describe('the follower that makes certificates', () => {
     await gateway.finish();
   });
 
+  it('what an hour beside it stands on holds for the next one, whenever each of them came', async () => {
+    const gateway = await startTestGateway({ clock: { source: 'synced' } });
+    const plant = await Plant.at(gateway);
+    await plant.read([1, 1000, -40], [2, 1500, 40]);
+    const rows = await certify(gateway);
+    // Nearer ones, when the certificate is made; and then its neighbours, one by one.
+    const near = [5, 4, 3, 2].map((off) => [2, 1490, off] as const);
+    for (const reading of [
+      ...near,
+      [1, 1010, -2] as const,
+      [3, 2000] as const,
+      [2, 1490, 1] as const,
+      [0, 800] as const,
+    ]) {
+      await plant.read([...reading]);
+      await rows.again();
+    }
+    expect(hours(rows, plant.sub)).toEqual([
+      [0, 200, 'ready'],
+      [1, 500, 'ready'],
+      [2, 500, 'ready'],
+    ]);
+    await gateway.finish();
+  });
+
   it('the ends of a gap that waits for its month stay as they are when a reading comes that is nearer', async () => {
     const gateway = await startTestGateway({ clock: { source: 'synced' } });
     const plant = await Plant.at(gateway);
