@@ -83,7 +83,6 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
         uint256 certified;
         uint256[] lanes;
         uint256 lastIat;
-        uint256 lastBoundary;
         /// The public key, where signatures are checked here.
         bytes32 x;
         bytes32 y;
@@ -133,11 +132,15 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
             w.amounts = new uint256[](n - 1);
             uint256 first = _read(w, readings[0], proof.size);
             uint256 dayEnd = (first / DAY + 1) * DAY;
+            (uint256 iat, uint256 boundary, uint256 register) = (w.lastIat, first, w.registers[0]);
+            uint256[] memory amounts = w.amounts;
             for (uint256 i = 1; i < n; i++) {
-                (uint256 iat, uint256 boundary) = (w.lastIat, w.lastBoundary);
                 uint256 next = _read(w, readings[i], proof.size);
-                if (next != boundary + HOUR || next > dayEnd) revert NotNeighbours(uint40(w.lastIat));
-                w.amounts[i - 1] = _energy(w, boundary, w.registers[i - 1], w.registers[i], w.lastIat - iat, RESIDUAL - 1);
+                uint256 nextIat = w.lastIat;
+                if (next != boundary + HOUR || next > dayEnd) revert NotNeighbours(uint40(nextIat));
+                uint256 then = w.registers[i];
+                amounts[i - 1] = _energy(w, boundary, register, then, nextIat - iat, RESIDUAL - 1);
+                (iat, boundary, register) = (nextIat, next, then);
             }
             _demandIncluded(w, proof);
             return _certify(w, first, false);
@@ -151,20 +154,17 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
     {
         unchecked {
             Work memory w = _begin(iss, sub, 1, 960);
-            Envelope.writeProfile(w.page, profile);
+            w.registers = new uint256[](25);
+            w.amounts = new uint256[](24);
+            Envelope.writeProfile(w.page, profile, w.registers);
             uint256 head = profile.head;
             uint256 midnight = (head >> 72 & type(uint32).max) * DAY;
             _demandPeriod(w, midnight);
             _demandPeriod(w, head >> 168 & type(uint40).max);
             _keep(w, head >> 208, proof.size);
-            w.registers = new uint256[](25);
-            w.amounts = new uint256[](24);
-            uint256 before;
-            for (uint256 i = 0; i < 25; i++) {
-                uint256 register = profile.registers[i >> 2] >> (192 - ((i & 3) << 6)) & type(uint64).max;
-                w.registers[i] = register;
-                if (i != 0) w.amounts[i - 1] = _energy(w, midnight + (i - 1) * HOUR, before, register, HOUR, RESIDUAL - 1);
-                before = register;
+            for (uint256 i = 0; i < 24; i++) {
+                w.amounts[i] =
+                    _energy(w, midnight + i * HOUR, w.registers[i], w.registers[i + 1], HOUR, RESIDUAL - 1);
             }
             _demandIncluded(w, proof);
             return _certify(w, midnight, true);
@@ -177,6 +177,10 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
         returns (uint256 id)
     {
         Work memory w = _begin(iss, sub, 2, 160);
+        address owner = w.plant.owner;
+        if (msg.sender != owner && !isApprovedForAll(owner, msg.sender) && !hasRole(WITHDRAWER_ROLE, msg.sender)) {
+            revert NotForAnybody(msg.sender);
+        }
         w.registers = new uint256[](2);
         uint256 from = _read(w, ends[0], proof.size);
         uint256 iat = w.lastIat;
@@ -208,7 +212,7 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
         if (w.plant.custody != IDevices.Custody.Device) revert CustodyOfGateway(device);
         if (w.plant.owner == address(0)) revert NoOwner(device);
         w.page = Envelope.begin(iss, sub, room);
-        w.row = new uint256[](2 * n);
+        w.row = new uint256[](2 * n + 1);
         if (CHECKS_P256 && w.page.p256) {
             P256Key.Point storage key = _keys[device];
             (w.x, w.y) = (key.x, key.y);
@@ -227,7 +231,7 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
             _demandPeriod(w, iat);
             Envelope.writeReading(w.page, reading);
             w.registers[w.count] = fields >> 48 & type(uint56).max;
-            (w.lastIat, w.lastBoundary) = (iat, boundary);
+            w.lastIat = iat;
             _keep(w, fields >> 208, size);
         }
     }
@@ -236,19 +240,25 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
     function _keep(Work memory w, uint256 index, uint64 size) private view {
         unchecked {
             if (index >= size) revert BadProof();
-            uint256[] memory row = w.row;
             bytes32 leaf = Envelope.leaf(w.page);
             uint256 count = w.count;
-            // Most logs are in the order of time: then nothing moves.
-            uint256 cell = count * 2;
-            while (cell != 0 && row[cell - 2] >= index) {
-                if (row[cell - 2] == index) revert BadProof();
-                row[cell] = row[cell - 2];
-                row[cell + 1] = row[cell - 1];
-                cell -= 2;
+            uint256[] memory row = w.row;
+            uint256 twin = 0;
+            assembly ("memory-safe") {
+                // Most logs are in the order of time: then nothing moves.
+                let first := add(row, 32)
+                let pos := add(first, shl(6, count))
+                for {} gt(pos, first) { pos := sub(pos, 64) } {
+                    let before := mload(sub(pos, 64))
+                    if lt(before, index) { break }
+                    twin := or(twin, eq(before, index))
+                    mstore(pos, before)
+                    mstore(add(pos, 32), mload(sub(pos, 32)))
+                }
+                mstore(pos, index)
+                mstore(add(pos, 32), leaf)
             }
-            row[cell] = index;
-            row[cell + 1] = uint256(leaf);
+            if (twin != 0) revert BadProof();
             if (w.x != 0) _demandSigned(w, count);
             w.count = count + 1;
         }
@@ -270,12 +280,11 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
         returns (uint256 wh)
     {
         unchecked {
-            if (then >= before) {
-                wh = then - before;
-            } else {
+            wh = then - before;
+            if (then < before) {
                 uint256 modulus = _moduli[w.device];
                 if (before >= modulus) revert RegisterFell(uint40(from), uint64(before), uint64(then));
-                wh = modulus - before + then;
+                wh += modulus;
             }
             uint256 most = uint256(w.plant.capacityW) * time * 105 / 360_000;
             if (most > limit) most = limit;
@@ -360,7 +369,12 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
     function _take(Work memory w, uint256 start, bool skip) private {
         unchecked {
             uint256 n = w.amounts.length;
-            w.lanes = new uint256[]((n + 7) / 8);
+            // With room for the zeros that _takeWord writes behind the last.
+            uint256[] memory lanes = new uint256[]((n + 7) / 8 + 1);
+            assembly ("memory-safe") {
+                mstore(lanes, sub(mload(lanes), 1))
+            }
+            w.lanes = lanes;
             mapping(uint256 => uint256) storage slots = _slots[w.point];
             uint256 number = start / HOUR;
             for (uint256 i = 0; i < n;) {
@@ -383,26 +397,36 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
         pure
         returns (uint256)
     {
+        uint256 amounts;
+        uint256 lanes;
+        (uint256 sum, uint256 fresh) = (w.certified, w.fresh);
+        {
+            (uint256[] memory a, uint256[] memory l) = (w.amounts, w.lanes);
+            assembly ("memory-safe") {
+                amounts := add(a, 32)
+                lanes := add(l, 32)
+            }
+        }
         unchecked {
-            uint256[] memory amounts = w.amounts;
-            uint256 sum = 0;
-            uint256 fresh = 0;
             for (; i < stop; i++) {
-                uint256 shift = 224 - ((number + i) % 8) * 32;
+                uint256 shift = 224 - (((number + i) & 7) << 5);
                 if (word >> shift & TAKEN != 0) {
                     if (!skip) revert SlotTaken(w.point, uint40((number + i) * HOUR));
                     continue;
                 }
-                uint256 lane = TAKEN | amounts[i];
-                word |= lane << shift;
-                w.lanes[i / 8] |= lane << (224 - (i % 8) * 32);
-                fresh |= 1 << i;
-                sum += amounts[i];
+                assembly ("memory-safe") {
+                    let wh := mload(add(amounts, shl(5, i)))
+                    let lane := or(0x80000000, wh)
+                    word := or(word, shl(shift, lane))
+                    // Four bytes each, which is from the highest bits on; what is written behind them is zeros.
+                    mstore(add(lanes, shl(2, i)), shl(224, lane))
+                    sum := add(sum, wh)
+                    fresh := or(fresh, shl(i, 1))
+                }
             }
-            w.fresh |= fresh;
-            w.certified += sum;
-            return word;
         }
+        (w.certified, w.fresh) = (sum, fresh);
+        return word;
     }
 
     /// @dev Takes all slots of a gap, as no hour of any amount. `paid` are the Wh that were claimed of them before.

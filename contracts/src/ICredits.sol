@@ -164,6 +164,8 @@ interface ICredits {
     error TokenWithdrawn(uint256 id);
     /// @notice Nothing of that day was certified.
     error NothingToWithdraw(bytes32 meteringPoint, uint32 day);
+    /// @notice A residual gives up the hours of its gap for ever: that is for the plant's owner, or who may act for it.
+    error NotForAnybody(address caller);
 
     /// @notice Certifies the slots between readings that follow each other by the hour, all of one UTC day.
     /// @param iss The device's DID. @param sub The URN of its metering point, as in its envelopes.
@@ -178,7 +180,9 @@ interface ICredits {
         external
         returns (uint256 id);
 
-    /// @notice Takes the hours between two readings as a residual, none of which may be certified, then or later.
+    /// @notice Takes the hours between two readings as a residual, none of which may be certified, then or later. By the
+    /// plant's owner, by whom the owner has approved (`isApprovedForAll`), or by who holds WITHDRAWER_ROLE: with any two
+    /// readings of the log, anybody else could spoil hours that are still to be certified.
     function mintResidual(string calldata iss, string calldata sub, Reading[2] calldata ends, Proof calldata proof)
         external
         returns (uint256 id);

@@ -112,7 +112,9 @@ contract Registrar is Harness {
                     abi.decode(logs[i].data, (bytes12, uint64, uint40, uint40, uint40));
             } else if (what == IDevices.StatusChanged.selector) {
                 d.status = IDevices.Status(uint256(logs[i].topics[2]));
-                (d.replacedBy,) = abi.decode(logs[i].data, (bytes32, uint40));
+                uint40 time;
+                (d.replacedBy, time) = abi.decode(logs[i].data, (bytes32, uint40));
+                if (d.status == IDevices.Status.Replaced && time < d.validUntil) d.validUntil = time;
             }
         }
     }

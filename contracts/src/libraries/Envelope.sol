@@ -125,8 +125,9 @@ library Envelope {
         }
     }
 
-    /// @notice Writes a day profile, of ICredits.Profile.
-    function writeProfile(Page memory page, ICredits.Profile calldata profile) internal pure {
+    /// @notice Writes a day profile, of ICredits.Profile. @param registers Gets its 25 registers.
+    function writeProfile(Page memory page, ICredits.Profile calldata profile, uint256[] memory registers) internal pure {
+        assert(registers.length == 25);
         unchecked {
             uint256 head = profile.head;
             uint256 day = head >> 72 & type(uint32).max;
@@ -152,6 +153,7 @@ library Envelope {
                 uint256 register;
                 assembly ("memory-safe") {
                     register := and(calldataload(add(profile, add(72, shl(3, i)))), 0xffffffffffffffff)
+                    mstore(add(registers, shl(5, add(i, 1))), register)
                     mstore(p, shl(120, 0xa40069312d303a322e382e300162576802))
                 }
                 all |= register;

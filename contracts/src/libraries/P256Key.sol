@@ -13,21 +13,24 @@ library P256Key {
     /// @dev The field's prime, and b of y² = x³ - 3x + b (FIPS 186-4, D.1.2.3).
     uint256 private constant P = 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffff;
     uint256 private constant B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b;
+    /// @dev Half of the group's order, rounded down.
+    uint256 private constant HALF_ORDER = 0x7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8;
     /// @dev "did:key:z" and the 48 letters of 35 bytes.
     uint256 private constant DID_LENGTH = 57;
 
     /// @notice Whether this chain checks signatures on P-256. It is asked for one that is good (RFC 6979, A.2.5, SHA-256 of
-    /// "sample") and for a bad one: what answers both alike is no precompile.
+    /// "sample", with the other s) and for a bad one: what answers both alike is no precompile.
     function isSupported() internal view returns (bool) {
         bytes32 r = 0xefd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716;
-        bytes32 s = 0xf7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8;
+        bytes32 s = 0x0834e36ad29a83bf2bc9385e491d6099c8fdf9d1ed67aa7ea5f51f93782857a9;
         bytes32 x = 0x60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6;
         bytes32 y = 0x7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299;
         return verify(sha256("sample"), r, s, x, y) && !verify(sha256("example"), r, s, x, y);
     }
 
-    /// @notice ECDSA on P-256. Of the two values of s that fit, both are taken: a signature isn't used as a number here.
+    /// @notice ECDSA on P-256. Of the two values of s that fit, only the lower is taken, as edge/wire/p256.ts has it.
     function verify(bytes32 digest, bytes32 r, bytes32 s, bytes32 x, bytes32 y) internal view returns (bool good) {
+        if (uint256(s) > HALF_ORDER) return false;
         assembly ("memory-safe") {
             let n := mload(0x40)
             mstore(n, digest)

@@ -165,83 +165,83 @@ library Rfc6962 {
     }
 
     /// @notice The root over some leaves of a tree of `size`, and how many of `nodes` it took: the caller compares both.
-    /// @dev `row` has two words for each leaf, its index and its hash; indices rise and are below `size`. It is written
-    /// over: row by row it becomes the nodes above, to the root. The last node of a row of odd width has no sibling, and
-    /// goes up as it is, which is the tree of RFC 6962. Nodes are taken as ICredits.Proof says; beyond their end other
-    /// calldata is read, or zeros, as in `_climb`.
+    /// @dev `row` has two words for each leaf, its index and its hash, and one word more; indices rise and are below `size`.
+    /// It is written over: row by row it becomes the nodes above, to the root. The last node of a row of odd width has no
+    /// sibling, and goes up as it is, which is the tree of RFC 6962. Nodes are taken as ICredits.Proof says; beyond their
+    /// end other calldata is read, or zeros, as in `_climb`.
+    ///
+    /// SHA-256 fails only for want of gas, and then takes all but a 64th of what is left (EIP-150), which is 1 at the most:
+    /// nothing is done after that, so here it isn't asked whether it did.
     function multiRoot(uint256[] memory row, uint256 size, bytes32[] calldata nodes)
         internal
         view
         returns (bytes32 root, uint256 wanted)
     {
         assembly ("memory-safe") {
-            let n := mload(0x40)
-            mstore8(n, 1)
+            // 0x01 ‖ left ‖ right stands at 0x1f, at fixed places since this runs hundreds of times. 0x40 has the free
+            // memory pointer before and after.
+            let free := mload(0x40)
+            mstore(0, 1)
             let next := nodes.offset
-            let end := add(add(row, 32), shl(5, mload(row)))
+            let end := add(row, shl(5, mload(row)))
             row := add(row, 32)
-            let ok := 1
+            // No index is so large: behind the last node stands no sibling of it.
+            mstore(end, not(0))
             // With more than one node in the row: level by level.
             for {} gt(sub(end, row), 64) {} {
                 let to := row
-                for { let pos := row } lt(pos, end) {} {
+                // The last node of a row of odd width, if it is here, goes up as it is.
+                let lone := and(size, eq(mload(sub(end, 64)), sub(size, 1)))
+                let brink := sub(end, shl(6, lone))
+                for { let pos := row } lt(pos, brink) {} {
                     let index := mload(pos)
-                    let hash := mload(add(pos, 32))
+                    // 32 for a right one.
+                    let side := shl(5, and(index, 1))
+                    mstore(add(0x20, side), mload(add(pos, 32)))
                     pos := add(pos, 64)
-                    switch and(index, 1)
-                    case 1 {
-                        mstore(add(n, 1), calldataload(next))
-                        mstore(add(n, 33), hash)
-                        next := add(next, 32)
-                        ok := and(ok, staticcall(gas(), 2, n, 65, add(to, 32), 32))
+                    let sibling := calldataload(next)
+                    next := add(next, 32)
+                    if iszero(or(side, sub(mload(pos), add(index, 1)))) {
+                        sibling := mload(add(pos, 32))
+                        pos := add(pos, 64)
+                        next := sub(next, 32)
                     }
-                    default {
-                        switch eq(add(index, 1), size)
-                        case 1 { mstore(add(to, 32), hash) }
-                        default {
-                            mstore(add(n, 1), hash)
-                            // Is the sibling the next of the row? Behind its end stands no index of this row.
-                            switch and(lt(pos, end), eq(mload(pos), add(index, 1)))
-                            case 1 {
-                                mstore(add(n, 33), mload(add(pos, 32)))
-                                pos := add(pos, 64)
-                            }
-                            default {
-                                mstore(add(n, 33), calldataload(next))
-                                next := add(next, 32)
-                            }
-                            ok := and(ok, staticcall(gas(), 2, n, 65, add(to, 32), 32))
-                        }
-                    }
+                    mstore(sub(0x40, side), sibling)
                     mstore(to, shr(1, index))
+                    pop(staticcall(gas(), 2, 0x1f, 65, add(to, 32), 32))
+                    to := add(to, 64)
+                }
+                if lone {
+                    mstore(to, shr(1, mload(brink)))
+                    mstore(add(to, 32), mload(add(brink, 32)))
                     to := add(to, 64)
                 }
                 end := to
+                mstore(end, not(0))
                 size := shr(1, add(size, 1))
             }
             // With one it is a path, as in `ascend`.
             let fn := mload(row)
             let sn := sub(size, 1)
-            mstore(add(n, 33), mload(add(row, 32)))
+            root := mload(add(row, 32))
             for {} sub(fn, sn) {} {
-                switch and(fn, 1)
-                case 0 {
-                    mstore(add(n, 1), mload(add(n, 33)))
-                    mstore(add(n, 33), calldataload(next))
-                }
-                default { mstore(add(n, 1), calldataload(next)) }
+                let side := shl(5, and(fn, 1))
+                mstore(add(0x20, side), root)
+                mstore(sub(0x40, side), calldataload(next))
                 next := add(next, 32)
-                ok := and(ok, staticcall(gas(), 2, n, 65, add(n, 33), 32))
+                pop(staticcall(gas(), 2, 0x1f, 65, 0x20, 32))
+                root := mload(0x20)
                 fn := shr(1, fn)
                 sn := shr(1, sn)
             }
             for {} fn { fn := and(fn, sub(fn, 1)) } {
-                mstore(add(n, 1), calldataload(next))
+                mstore(0x40, root)
+                mstore(0x20, calldataload(next))
                 next := add(next, 32)
-                ok := and(ok, staticcall(gas(), 2, n, 65, add(n, 33), 32))
+                pop(staticcall(gas(), 2, 0x1f, 65, 0x20, 32))
+                root := mload(0x20)
             }
-            if iszero(ok) { revert(0, 0) }
-            root := mload(add(n, 33))
+            mstore(0x40, free)
             wanted := shr(5, sub(next, nodes.offset))
         }
     }
