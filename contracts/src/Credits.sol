@@ -131,6 +131,7 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
             w.registers = new uint256[](n);
             w.amounts = new uint256[](n - 1);
             uint256 first = _read(w, readings[0], proof.size);
+            _demandPeriod(w, w.lastIat);
             uint256 dayEnd = (first / DAY + 1) * DAY;
             (uint256 iat, uint256 boundary, uint256 register) = (w.lastIat, first, w.registers[0]);
             uint256[] memory amounts = w.amounts;
@@ -142,6 +143,7 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
                 amounts[i - 1] = _energy(w, boundary, register, then, nextIat - iat, RESIDUAL - 1);
                 (iat, boundary, register) = (nextIat, next, then);
             }
+            _demandPeriod(w, iat);
             _demandIncluded(w, proof);
             return _certify(w, first, false);
         }
@@ -184,7 +186,9 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
         w.registers = new uint256[](2);
         uint256 from = _read(w, ends[0], proof.size);
         uint256 iat = w.lastIat;
+        _demandPeriod(w, iat);
         uint256 until = _read(w, ends[1], proof.size);
+        _demandPeriod(w, w.lastIat);
         if (until < from + 2 * HOUR || KstMonth.number(from) != KstMonth.number(until - 1)) {
             revert BadResidual(uint40(from), uint40(until));
         }
@@ -220,7 +224,8 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
         }
     }
 
-    /// @dev Takes the next reading; returns its boundary.
+    /// @dev Takes the next reading; returns its boundary. That the first and the last are within the device's period is the
+    /// caller's to ask.
     function _read(Work memory w, Reading calldata reading, uint64 size) private view returns (uint256 boundary) {
         unchecked {
             uint256 fields = reading.fields;
@@ -228,7 +233,6 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
             uint256 past = (iat + TOLERANCE) % HOUR;
             if (past > 2 * TOLERANCE) revert NotAtBoundary(uint40(iat));
             boundary = iat + TOLERANCE - past;
-            _demandPeriod(w, iat);
             Envelope.writeReading(w.page, reading);
             w.registers[w.count] = fields >> 48 & type(uint56).max;
             w.lastIat = iat;

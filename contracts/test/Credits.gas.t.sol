@@ -36,8 +36,7 @@ contract CreditsGasTest is CreditsWorld {
     }
 
     function test_GasOfSlots() public {
-        uint256 gas_ = send("first slot of a plant", hours_(4, 5, APART));
-        vm.assertTrue(gas_ <= 140_000, "a first slot <= 140k");
+        send("first slot of a plant", hours_(4, 5, APART));
         send("the next slot", hours_(5, 6, APART));
         send("a later slot whose boundaries begin a word", hours_(12, 13, APART));
     }
@@ -51,18 +50,16 @@ contract CreditsGasTest is CreditsWorld {
     }
 
     function test_GasOfADay() public {
-        uint256 gas_ = send("first day of a plant, 24 slots", hours_(0, 24, APART));
-        vm.assertTrue(gas_ <= 24 * 22_000, "a day of 24 slots <= 22k per slot");
-        gas_ = send("the next day, 24 slots", hours_(24, 48, APART));
+        send("first day of a plant, 24 slots", hours_(0, 24, APART));
+        uint256 gas_ = send("the next day, 24 slots", hours_(24, 48, APART));
         vm.assertTrue(gas_ <= 24 * 22_000, "a day of 24 slots <= 22k per slot");
         send("the third day, whose end begins a word", hours_(48, 72, APART));
         send("a day, 24 slots, spread over the whole log", hours_(72, 96, SPREAD));
     }
 
     function test_GasOfDayProfiles() public {
-        uint256 gas_ = sendDay("first day profile of a plant", 0);
-        vm.assertTrue(gas_ <= 24 * 8000, "a day profile <= 8k per slot");
-        gas_ = sendDay("the next day's profile", 1);
+        sendDay("first day profile of a plant", 0);
+        sendDay("the next day's profile", 1);
         sendDay("the third, whose end begins a word", 2);
     }
 

@@ -64,7 +64,7 @@ contract Reader {
         returns (bytes memory envelope, bytes32 leaf, bytes32 digest)
     {
         Envelope.Page memory page = Envelope.begin(iss, sub, 960);
-        Envelope.writeProfile(page, profile);
+        Envelope.writeProfile(page, profile, new uint256[](25));
         return written(page);
     }
 
