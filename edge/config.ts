@@ -358,6 +358,12 @@ export const ConfigSchema = Type.Object(
         0,
         366,
       ),
+      recAlarmDays: integer(
+        'So many days before the last one on which RECs of a month may be applied for, energy of it that no application has locked is an alarm; 0: never.',
+        14,
+        0,
+        90,
+      ),
       lat: number('Where the plants stand, degrees: energy of the sun at night is flagged.', 36.48, -90, 90),
       lon: number('Degrees.', 127.29, -180, 180),
       area: text('Where the plants stand, as certificates say it: coarse, an ISO 3166-2 code.', {

@@ -19,6 +19,7 @@ import { creditDocuments } from './credit-documents.ts';
 import { certificateSchema } from './credits/certificate.ts';
 import { Certifier, type ChainWord } from './credits/certifier.ts';
 import { CERTIFIED_KINDS } from './credits/gather.ts';
+import { monthInHurry } from './credits/rec/rec.ts';
 import { dayOf } from './credits/time.ts';
 import type { Fixed } from './credits/types.ts';
 import { type EdgeError, errorLine } from './errors.ts';
@@ -102,6 +103,10 @@ export class Crediting {
   #wallet: CreditWallet | undefined;
   #starting: Promise<void> | undefined;
   #stopped = false;
+  #timer: NodeJS.Timeout | undefined;
+  /** As it was when it was looked at last, and the day on which it was said last. */
+  #recAlarm: string | undefined;
+  #recAlarmSaid = '';
   /** Newest block of events whose points were looked at again. */
   #seenBlock = 0;
   /** Certificates that are sent by themselves, because one of those they went with was refused. */
@@ -171,8 +176,36 @@ export class Crediting {
     return { certificates: minted, mintedWh: mintedWh + residualWh, refusedMints: refused };
   }
 
+  /** What is to be said of RECs: energy of a month that nobody has applied for, with the last day near. */
+  recAlarm(): string | undefined {
+    const { config, now } = this.#p;
+    const hurry = monthInHurry(Math.floor(now().receivedMs / 1000), config.credits.recAlarmDays);
+    if (!hurry || !now().clockSynced) return undefined;
+    const { month, from, until, due } = hurry;
+    const left = this.rows
+      .points()
+      .map((point) => this.rows.leftWh(commitment(point), from, until))
+      .filter((wh) => wh > 0);
+    if (left.length === 0) return undefined;
+    const wh = left.reduce((sum, n) => sum + n, 0);
+    return (
+      `RECs of ${month} can be applied for until ${due.applyBy} (${due.daysLeft} days): ${wh} Wh of ${left.length} ` +
+      `metering point${left.length === 1 ? '' : 's'} are not claimed (sejong-edge credits rec ${month} --metering-point URN)`
+    );
+  }
+
+  #sayRecAlarm(): void {
+    this.#recAlarm = this.recAlarm();
+    const today = new Date(this.#p.now().receivedMs).toISOString().slice(0, 10);
+    if (this.#recAlarm === undefined || today === this.#recAlarmSaid) return;
+    this.#recAlarmSaid = today;
+    this.#p.report(`credits: ${this.#recAlarm}`);
+  }
+
   /** From here on certificates are made, chain or not. */
   start(): void {
+    this.#timer = setInterval(() => this.#sayRecAlarm(), HOUR * 1000);
+    this.#sayRecAlarm();
     this.#seenBlock = this.events.blocks()[0]?.number ?? 0;
     this.certifier.start();
   }
@@ -258,6 +291,7 @@ export class Crediting {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    clearInterval(this.#timer);
     await this.#starting?.catch(() => undefined);
     await this.minter?.stop();
     await this.#follower?.stop();
@@ -269,9 +303,10 @@ export class Crediting {
     const counts = `${minted} certificates minted, ${ready} ready, ${refused} refused`;
     const state = this.state;
     if (!state) return { ok: true, detail: `${counts}; the chain has not answered yet` };
+    const alarm = this.#recAlarm === undefined ? '' : `; ${this.#recAlarm}`;
     return {
-      ok: state.reachable && state.problem === undefined,
-      detail: `${counts}; ${state.problem ?? `${state.contract} at block ${state.block ?? 0}, ${state.pending} transactions on their way`}`,
+      ok: state.reachable && state.problem === undefined && this.#recAlarm === undefined,
+      detail: `${counts}${alarm}; ${state.problem ?? `${state.contract} at block ${state.block ?? 0}, ${state.pending} transactions on their way`}`,
     };
   }
 

@@ -374,6 +374,18 @@ export class CreditRows {
     return charged;
   }
 
+  /** Wh of a metering point's hours in [from, until) that are minted, stand, and are not claimed. */
+  leftWh(pointId: string, from: number, until: number): number {
+    const { left } = this.#store.get<{ left: number | null }>(
+      `SELECT sum(CASE WHEN event = 'Minted' AND NOT EXISTS (SELECT 1 FROM credit_events w WHERE w.point = e.point
+          AND w.slot = e.slot - e.slot % 86400 AND w.event = 'Withdrawn' AND w.version > e.version) THEN wh
+        WHEN event = 'ClaimSingle' AND substr(token, 25, 1) = x'01' THEN -wh END) AS left
+       FROM credit_events e WHERE point = ? AND slot >= ? AND slot < ?`,
+      ...[bytesOf(pointId), from, until],
+    ) as { left: number | null };
+    return Math.max(0, left ?? 0);
+  }
+
   /** Metering points that events after that block speak of, or whom a claim charged, with the first slot of each. */
   touchedSince(block: number): { point: string; slot: number }[] {
     return this.#store

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NOTICE, type RecInput, recApplication } from '../../edge/credits/rec/application.ts';
-import { carryText, deadlineOf, recsByMonth, recsOf } from '../../edge/credits/rec/rec.ts';
+import { carryText, deadlineOf, monthInHurry, recsByMonth, recsOf } from '../../edge/credits/rec/rec.ts';
 import {
   compoundWeight,
   parseWeights,
@@ -186,5 +186,33 @@ describe('the application', () => {
     expect(() => recApplication({ ...input, month: '2026-13' })).toThrow('REQUEST_INVALID');
     expect(() => recApplication({ ...input, carried: '-1' })).toThrow('REQUEST_INVALID');
     expect(() => recApplication({ ...input, plant: { ...input.plant, class: 'moon' } })).toThrow('CREDIT_REC_UNKNOWN');
+  });
+});
+
+describe('the alarm of the 90 days', () => {
+  const at = (text: string): number => Date.parse(text) / 1000;
+
+  it('names the month whose last day is near, and none where it is not', () => {
+    // August 2026 ends at 2026-08-31T15:00Z, and its 90 days at 2026-11-29T15:00Z.
+    const of = (text: string, days = 14) => {
+      const found = monthInHurry(at(text), days);
+      return found && [found.month, found.due.daysLeft];
+    };
+    expect(of('2026-11-15T14:59:59Z')).toBeUndefined();
+    expect(of('2026-11-15T15:00:00Z')).toEqual(['2026-08', 14]);
+    expect(of('2026-11-29T14:59:59Z')).toEqual(['2026-08', 1]);
+    expect(of('2026-11-29T15:00:00Z')).toBeUndefined();
+    expect(of('2026-11-25T00:00:00Z', 0)).toBeUndefined();
+    expect(of('2026-11-29T15:00:00Z', 90)).toEqual(['2026-09', 30]);
+  });
+
+  it('is there each month, whatever the day', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1_600_000_000, max: 2_200_000_000 }), (now) => {
+        const found = monthInHurry(now, 90);
+        expect(found?.due).toEqual(deadlineOf(found?.from as number, now));
+        expect(found?.due.daysLeft).toBeLessThanOrEqual(32);
+      }),
+    );
   });
 });

@@ -5,7 +5,7 @@
  * October 2020 a decree lets late ones in, on conditions, which is no reason to be late.
  */
 import { DAY } from '../../wire/boundary.ts';
-import { kstMonthEnd } from '../time.ts';
+import { kstMonthEnd, kstMonthStart } from '../time.ts';
 import { UNIT } from './weights.ts';
 
 /** A REC is 10^6 Wh × 10^4 of these. */
@@ -56,4 +56,25 @@ export function deadlineOf(second: number, now: number): Deadline {
   const daysLeft = Math.ceil((over - now) / DAY);
   const state = now < end ? 'early' : daysLeft <= 0 ? 'late' : daysLeft <= HURRY_DAYS ? 'hurry' : 'open';
   return { state, applyBy, daysLeft };
+}
+
+/**
+ * The month whose last day for an application is at most so many days away, and not over; undefined where there is none.
+ * Of two the one that is sooner over.
+ * @param now Unix seconds
+ */
+export function monthInHurry(
+  now: number,
+  days: number,
+): { month: string; from: number; until: number; due: Deadline } | undefined {
+  const last = kstMonthStart(now) - 1;
+  const months: number[] = [];
+  for (let at = last; months.length <= APPLY_DAYS / 28 + 1; at = kstMonthStart(at) - 1) months.push(kstMonthStart(at));
+  for (const from of months.reverse()) {
+    const due = deadlineOf(from, now);
+    if (due.daysLeft < 1 || due.daysLeft > days) continue;
+    const month = new Date((from + KST) * 1000).toISOString().slice(0, 7);
+    return { month, from, until: kstMonthEnd(from), due };
+  }
+  return undefined;
 }
