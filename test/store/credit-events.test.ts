@@ -10,10 +10,12 @@ const word = (n: number): string => `0x${n.toString(16).padStart(64, '0')}`;
 const block = (number: number, branch = 0) => ({ number, hash: word(number * 1000 + branch), time: 1000 + number });
 const PLACE = { chainId: 1, contract: '0x01' };
 const SLOT = 1_795_507_200;
+/** Of a day, and of a month's residual. */
+const token = (type: bigint): string => `0x${((type << 56n) | 7n).toString(16).padStart(64, '0')}`;
 
 const event = (at: number, over: Partial<CreditEvent>): CreditEvent => ({
   ...{ block: at, logIndex: 0, part: 0, contract: '0x01', event: 'ClaimSingle', tx: word(at), time: 1000 + at },
-  ...{ token: word(7), point: word(5), slot: SLOT, version: 0, wh: 0, data: '{}', ...over },
+  ...{ token: token(1n), point: word(5), slot: SLOT, version: 0, wh: 0, data: '{}', ...over },
 });
 const minted = (at: number, certified: number, wh: number, version = 0): CreditEvent =>
   event(at, {
@@ -38,12 +40,15 @@ it('what of a slot counts as claimed is what was debited of its newest certifica
   const { table, follow } = await open();
   expect(table.claimedOf(word(5), SLOT)).toBe(0);
   await follow(undefined, [minted(1, 500, 480)], 1);
-  expect([table.pointOf(word(7)), table.claimedOf(word(5), SLOT)]).toEqual([word(5), 20]);
+  expect([table.pointOf(token(1n)), table.claimedOf(word(5), SLOT)]).toEqual([word(5), 20]);
   await follow(1, [event(2, { wh: 100 }), event(2, { wh: 30, logIndex: 1 })], 2);
   expect(table.claimedOf(word(5), SLOT)).toBe(150);
   // Certified anew, with less: all of that is debited, and what is claimed from now on comes on top.
   await follow(2, [minted(3, 400, 250, 1), event(4, { wh: 1 })], 4);
   expect(table.claimedOf(word(5), SLOT)).toBe(151);
+  await follow(4, [event(5, { wh: 7, token: token(2n) })], 5);
+  expect(table.claimedOf(word(5), SLOT), 'a residual claimed is no hour claimed').toBe(151);
+  expect(table.claimedOf(word(5), SLOT, 2), 'as it was').toBe(150);
   expect(table.claimedOf(word(5), SLOT + 3600)).toBe(0);
   expect(table.claimedOf(word(6), SLOT)).toBe(0);
 });
