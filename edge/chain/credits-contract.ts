@@ -70,6 +70,7 @@ export const creditsAbi = parseAbi([
   'error WrongKey(bytes32 device)',
   'error BadSignature(bytes32 device, uint256 number)',
   'error BadField()',
+  'error NotForAnybody(address caller)',
   'error SlotClaimed(bytes32 meteringPoint, uint40 slot, uint256 left)',
   'error BadClaim()',
   'error TokenWithdrawn(uint256 id)',

@@ -19,6 +19,8 @@ const REQUEST_MS = 10_000;
 const MOST_WAITING = 1_000;
 /** So long somebody waits for what was asked for to be mined. */
 const ANSWER_MS = 30_000;
+/** What waits for something so long is said. */
+const PATIENCE_MS = 120_000;
 /** Batches of one look: what is due is asked for anew after so many. */
 const MOST_AT_ONCE = 50;
 /** What was not taken is offered again so soon, while other batches wait for their turn. */
@@ -80,6 +82,9 @@ type Wanted = {
   reject: (error: unknown) => void;
 };
 
+/** The error of a batch that was not taken, when it was met first (monotonic), and whether it was said. */
+type Left = { error: string; sinceMs: number; said: boolean };
+
 /** Hours that a claim names, by metering point. */
 type Lines = readonly { meteringPoint: string; slot: number }[];
 
@@ -98,8 +103,8 @@ export class Minter {
   #pending = 0;
   /** Monotonic: when what was due was sent last. */
   #mintedMs = Number.NEGATIVE_INFINITY;
-  /** Batches that were not taken at the last look, and the error of each. */
-  #left = new Map<string, string>();
+  /** Batches that were not taken at the last look. */
+  #left = new Map<string, Left>();
   #triedMs = Number.NEGATIVE_INFINITY;
   readonly #queue: Wanted[] = [];
   /** Asked for, sent, and not mined yet, by the row's number. */
@@ -358,14 +363,14 @@ export class Minter {
     const before = this.#left;
     const [fresh, again] = split(size > 0 ? due(size) : [], (batch) => !before.has(keyOf(batch)));
     const batches = [...(isTurn ? fresh : []), ...again];
-    const left = new Map<string, string>();
+    const left = new Map<string, Left>();
     for (const batch of batches.slice(0, MOST_AT_ONCE)) {
       if (this.#cut.signal.aborted || !(await this.#mint(batch, size, left))) return;
       if (this.#queue.length > 0) return;
     }
     for (const key of batches.slice(MOST_AT_ONCE).map(keyOf)) {
-      const error = before.get(key);
-      if (error !== undefined) left.set(key, error);
+      const held = before.get(key);
+      if (held) left.set(key, held);
     }
     this.#left = left;
     this.#triedMs = performance.now();
@@ -376,8 +381,8 @@ export class Minter {
    * @param left notes there what the contract did not take, with its error
    * @returns whether the next may be sent
    */
-  async #mint(batch: Batch, size: number, left: Map<string, string>): Promise<boolean> {
-    const { credits, transactions, chainId, onRefused } = this.#o;
+  async #mint(batch: Batch, size: number, left: Map<string, Left>): Promise<boolean> {
+    const { credits, transactions, chainId, onRefused, report } = this.#o;
     const { kind, point, slots } = batch;
     const text = textOf(batch);
     let gas: bigint;
@@ -400,9 +405,15 @@ export class Minter {
       const name = /: (\w+)\(/.exec(error.detail)?.[1] ?? error.detail;
       if (name === 'KeyNotShown' && !(await this.#showKey(batch.iss))) return false;
       const key = keyOf(batch);
-      const again = this.#left.get(key) === name;
-      if (!again || LATER.has(name)) {
-        left.set(key, name);
+      const held = this.#left.get(key);
+      if (held?.error !== name) {
+        left.set(key, { error: name, sinceMs: performance.now(), said: false });
+        return true;
+      }
+      if (LATER.has(name)) {
+        const isLong = performance.now() - held.sinceMs > PATIENCE_MS;
+        if (isLong && !held.said) report(`credits: not yet: ${error.detail}`);
+        left.set(key, { ...held, said: held.said || isLong });
         return true;
       }
       await onRefused(batch, error);

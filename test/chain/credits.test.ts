@@ -1,0 +1,194 @@
+/** Certificates on a city's chain that does all that chains do: the store says what the chain says, and nothing is lost. */
+import { writeFileSync } from 'node:fs';
+import { type Hex, parseTransaction } from 'viem';
+import { describe, expect, it } from 'vitest';
+import { commitment } from '../../edge/chain/commitment.ts';
+import { type ClaimLine, claimData } from '../../edge/chain/credits-contract.ts';
+import { CHAIN_ID, ChainProxy, CITY, type Fate } from '../support/anvil.ts';
+import { start } from '../support/cli.ts';
+import { tempFolder, until } from '../support/temp.ts';
+import { CreditCity, creditingOf, creditRows, expectOne, hours, minted, mintsOf, slotAt } from './credits-rig.ts';
+import { line, linesOf } from './rig.ts';
+
+const ZERO = `0x${'00'.repeat(32)}` as Hex;
+const about = (lines: ClaimLine[]) => ({ text: 'a claim', lines });
+
+describe('certificates on a city chain', { timeout: 120_000 }, () => {
+  it('are minted in one transaction a day; and again where a reorg took that back, though it was final', async () => {
+    const city = await CreditCity.build();
+    const gateway = await city.gateway();
+    const plant = await city.plant(gateway);
+    const snapshot = await city.chain.call<string>('evm_snapshot');
+    await plant.read(...hours(3));
+    await minted(gateway, 3);
+    expect(expectOne(mintsOf(gateway))).toMatchObject({ status: 'confirmed', about: { kind: 'slots' } });
+    const before = gateway.lines.length;
+    await city.chain.call('evm_revert', snapshot);
+    await until(() => creditingOf(gateway).summary().certificates === 0, 'the events are taken back');
+    await minted(gateway, 3);
+    await until(() => mintsOf(gateway).length === 2, 'sent anew');
+    expect(mintsOf(gateway).map(({ status }) => status)).toEqual(['lost', 'confirmed']);
+    expect(gateway.lines.slice(before).filter((l) => /refused|CREDIT_REFUSED/i.test(l))).toEqual([]);
+    await plant.read(...hours(1, 5));
+    await minted(gateway, 4);
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 4, mintedWh: 2000 });
+  });
+
+  it('come after days without a chain: said once, nothing else waits, and all of it is minted', async () => {
+    const city = await CreditCity.build();
+    const proxy = await ChainProxy.start(city.chain);
+    const gateway = await city.gateway({ rpc: proxy.rpc });
+    const plant = await city.plant(gateway);
+    await plant.read(...hours(1));
+    await minted(gateway, 1);
+    proxy.fate = () => ({ status: 503, body: 'gone' });
+    await line(gateway, 'credits: CHAIN_AWAY');
+    await plant.read(...hours(3, 1));
+    const line1: ClaimLine = { meteringPoint: commitment(plant.sub) as Hex, slot: slotAt(0), wh: 10 };
+    const minter = creditingOf(gateway).minter;
+    const claim = minter?.send('claim', city.credits, claimData([line1], ZERO, 'own-use', ''), about([line1]));
+    await expect(claim, 'not sent hours later').rejects.toThrow(/CHAIN_AWAY/);
+    const asked = proxy.asked.length;
+    await until(() => proxy.asked.length > asked + 20, 'it is asked again and again');
+    expect(linesOf(gateway, /^credits: CHAIN_AWAY/).length, 'said once by each').toBeLessThanOrEqual(2);
+    proxy.fate = () => 'forward';
+    await minted(gateway, 4);
+    expect(creditRows(gateway).map(({ purpose }) => purpose)).toEqual(['mint', 'mint']);
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 4, claims: 0 });
+  });
+
+  it('that somebody else minted first are minted, and no error', async () => {
+    const city = await CreditCity.build();
+    const proxy = await ChainProxy.start(city.chain);
+    const gateway = await city.gateway({ rpc: proxy.rpc, stuckSeconds: 600 });
+    const plant = await city.plant(gateway);
+    // Another account sends the same, for more.
+    let taken = false;
+    proxy.fate = async ({ method, params }): Promise<Fate> => {
+      const sent = method === 'eth_sendRawTransaction' ? parseTransaction(params[0] as Hex) : undefined;
+      if (sent?.to?.toLowerCase() === city.credits.toLowerCase() && !taken) {
+        taken = true;
+        await city.chain.call('evm_setAutomine', false);
+        const { client } = city.chain;
+        const gwei = 1_000_000_000n;
+        const serializedTransaction = await CITY.signTransaction({
+          ...{ type: 'eip1559', chainId: CHAIN_ID, to: city.credits, data: sent.data as Hex, gas: 2_000_000n },
+          nonce: await client.getTransactionCount({ address: CITY.address }),
+          ...{ maxFeePerGas: 100n * gwei, maxPriorityFeePerGas: 100n * gwei },
+        });
+        await client.sendRawTransaction({ serializedTransaction });
+      }
+      return 'forward';
+    };
+    await plant.read(...hours(2));
+    await until(() => mintsOf(gateway)[0]?.status === 'sent', 'ours is in the pool');
+    await city.chain.call('evm_setAutomine', true);
+    await city.chain.call('evm_mine');
+    await minted(gateway, 2);
+    await until(() => mintsOf(gateway)[0]?.status === 'failed', 'ours reverted');
+    await line(gateway, 'another account was faster');
+    expect(linesOf(gateway, /CHAIN_REFUSED|CREDIT_REFUSED/)).toEqual([]);
+    expect(creditingOf(gateway).summary().refusedMints).toBe(0);
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 2 });
+  });
+
+  it('of an owner whose contract takes no tokens, or burns gas, are refused and hold up nobody', async () => {
+    const city = await CreditCity.build();
+    const gateway = await city.gateway();
+    // PUSH0 PUSH0 REVERT; and JUMPDEST PUSH0 JUMP, for ever.
+    const refuses = `0x${'ab'.repeat(20)}` as Hex;
+    const burns = `0x${'cd'.repeat(20)}` as Hex;
+    await city.chain.call('anvil_setCode', refuses, '0x5f5ffd');
+    await city.chain.call('anvil_setCode', burns, '0x5b5f56');
+    const plants = [
+      await city.plant(gateway, 'refuses', refuses),
+      await city.plant(gateway, 'burns', burns),
+      await city.plant(gateway, 'honest'),
+    ];
+    for (const plant of plants) await plant.read(...hours(1));
+    await until(() => {
+      const { certificates, refusedMints } = creditingOf(gateway).summary();
+      return certificates === 1 && refusedMints === 2;
+    }, 'one is minted, two are refused');
+    const refused = creditingOf(gateway).rows.list({ state: 'refused', limit: 10 });
+    expect(refused.map(({ code }) => code)).toEqual(['CREDIT_REFUSED', 'CREDIT_REFUSED']);
+    expect(expectOne(mintsOf(gateway)).status).toBe('confirmed');
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 1 });
+  });
+
+  it('wait where the registry does not know the plant yet, and are never refused for that', async () => {
+    const city = await CreditCity.build();
+    const gateway = await city.gateway();
+    const plant = await city.plant(gateway, 'roof', '0x0000000000000000000000000000000000000000');
+    await plant.read(...hours(2));
+    await until(() => creditingOf(gateway).rows.counts().ready === 2, 'they are ready');
+    expect(mintsOf(gateway)).toEqual([]);
+    await city.finish(gateway);
+  });
+});
+
+describe('a claim', { timeout: 120_000 }, () => {
+  it('is not made twice while what became of the first is not known, and is said when the chain loses it', async () => {
+    const city = await CreditCity.build();
+    const gateway = await city.gateway();
+    const plant = await city.plant(gateway);
+    await plant.read(...hours(1));
+    await minted(gateway, 1);
+    const snapshot = await city.chain.call<string>('evm_snapshot');
+    const lines: ClaimLine[] = [{ meteringPoint: commitment(plant.sub) as Hex, slot: slotAt(0), wh: 100 }];
+    const data = claimData(lines, ZERO, 'own-use', '');
+    const { minter } = creditingOf(gateway);
+    if (!minter) return expect.fail('no minter');
+    const twice = await Promise.allSettled([
+      minter.send('claim', city.credits, data, about(lines)),
+      minter.send('claim', city.credits, data, about(lines)),
+    ]);
+    expect(twice.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    expect(String((twice[1] as PromiseRejectedResult).reason)).toMatch(/CREDITS_BUSY/);
+    await until(() => creditingOf(gateway).rows.counts().claimedWh === 100, 'followed');
+    const much = [{ ...(lines[0] as ClaimLine), wh: 401 }];
+    const tooMuch = minter.send('claim', city.credits, claimData(much, ZERO, 'own-use', ''), about(much));
+    await expect(tooMuch).rejects.toThrow(/CREDIT_REFUSED: .*SlotClaimed/);
+    await city.chain.call('evm_revert', snapshot);
+    await line(gateway, 'a claim went with blocks that the chain has lost; ask for it again');
+    await until(() => creditingOf(gateway).rows.counts().claimedWh === 0, 'taken back');
+    const again = await minter.send('claim', city.credits, data, about(lines));
+    expect(again.gasUsed).toBeGreaterThan(50_000);
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 1, claims: 1 });
+  });
+});
+
+describe('a gateway that is killed', { timeout: 180_000 }, () => {
+  it('between persist, broadcast, mined and confirmed mints each hour once', async () => {
+    const city = await CreditCity.build();
+    const first = await city.gateway();
+    const plant = await city.plant(first);
+    await first.parts.crediting?.minter?.stop();
+    await plant.read(...hours(3));
+    await first.finish();
+    for (const fault of [
+      'credit-transaction.before',
+      'credit-transaction.after',
+      'credit.sent',
+      'credit-events.before',
+    ]) {
+      const config = `${tempFolder()}.yaml`;
+      const { dataFolder, contract } = city.city;
+      writeFileSync(
+        config,
+        `dataFolder: ${dataFolder}\nmqtt: {port: 0}\nhttp: {port: 0}\nclock: {source: synced}\ncredits: {everySeconds: 0.1}\n` +
+          `chain: {mode: rpc, rpc: "${city.chain.rpc}", chainId: ${CHAIN_ID}, anchors: "${contract.address}", devices: "${city.registry.contract}", credits: "${city.credits}", everySeconds: 0.2, pollSeconds: 0.2, confirmations: 2}\n`,
+      );
+      const gateway = start(process.execPath, ['edge/main.ts', 'run', '--config', config], {
+        env: { SEJONG_EDGE_FAULTS: `${fault}=kill@1` },
+      });
+      await gateway.stop('SIGCONT');
+      expect(gateway.child.signalCode, `${fault}: ${gateway.lines.join('\n')}`).toBe('SIGKILL');
+    }
+    const last = await city.gateway();
+    await minted(last, 3);
+    expect(mintsOf(last).filter(({ status }) => status !== 'lost')).toHaveLength(1);
+    expect(linesOf(last, 'REFUSED')).toEqual([]);
+    expect(await city.finish(last)).toMatchObject({ certificates: 3, mintedWh: 1500 });
+  });
+});
