@@ -196,11 +196,15 @@ contract Town is CreditsWorld {
         attempt("mint", b, mintCall(b.readings), (dice >> 64) % 32 == 0 ? address(this) : someone(dice));
     }
 
+    /// @dev By the plant's owner, for whom alone that is; or by somebody who would spoil their hours.
     function mintResidual(uint256 dice, uint256 which) external later(dice) {
         dice = shaken(dice);
         Batch memory b = batch(dice, which, 2, 4);
         if (b.until == 0) return;
-        attempt("mint a residual", b, residualCall(b.readings[0], b.readings[b.readings.length - 1]), someone(dice));
+        address owner = plants[b.plant].owner;
+        address sender = (dice >> 64) % 8 == 0 ? someone(dice) : owner;
+        bytes memory call = residualCall(b.readings[0], b.readings[b.readings.length - 1]);
+        if (attempt("mint a residual", b, call, sender) && sender != owner) wrong = "a stranger took hours away";
     }
 
     function mintDay(uint256 dice, bool storing) external later(dice) {
@@ -322,7 +326,7 @@ contract Town is CreditsWorld {
             // What is over the cap, or cannot be any more, is not waited for.
             Plant storage late = plants[b.plant];
             bytes4 name = bytes4(why);
-            if (b.from == late.next && name != ICredits.DayWithdrawn.selector) {
+            if (b.from == late.next && name != ICredits.DayWithdrawn.selector && name != ICredits.NotForAnybody.selector) {
                 if (name == ICredits.NotCharged.selector || name == ICredits.RegisterFell.selector) {
                     if (b.from + 30 < (time - START) / HOUR) late.next++;
                 } else {
