@@ -75,8 +75,8 @@ export type CertificatesOptions = {
   contract: () => { chainId: number; credits: string } | undefined;
   wallet: () => CreditWallet | undefined;
   anchorCovering: ApiParts['anchorCovering'];
-  /** Whether a transaction that is not mined yet certifies that slot. @param point its commitment */
-  onItsWay: (point: string, slot: number) => boolean;
+  /** Slots that a transaction which is not mined yet certifies: the commitment of the metering point, a space, the slot. */
+  onItsWay: () => ReadonlySet<string>;
   /** Wh of a slot that claims on their way will take. @param point its commitment */
   claiming: (point: string, slot: number) => number;
   /** Lets a withdrawn day be certified anew, in that version. @param point its commitment */
@@ -129,11 +129,12 @@ class Certificates {
     return row;
   }
 
-  #stateOf(row: Row): CertificateState {
+  /** @param onItsWay of all slots, for who asks of many rows */
+  #stateOf(row: Row, onItsWay?: ReadonlySet<string>): CertificateState {
     if (row.withdrawn) return 'withdrawn';
     if (row.mintBlock !== null) return 'minted';
     if (row.state === 'refused') return 'refused';
-    return this.#o.onItsWay(row.pointId, row.slot) ? 'sent' : 'ready';
+    return (onItsWay ?? this.#o.onItsWay()).has(`${row.pointId} ${row.slot}`) ? 'sent' : 'ready';
   }
 
   #device(row: { device: number; id?: string }): Device {
@@ -151,8 +152,8 @@ class Certificates {
     return mintTx === null ? null : this.transaction({ tx: mintTx, block: mintBlock, time: mintTime });
   }
 
-  describe(row: Row): CertificateRowView {
-    const state = this.#stateOf(row);
+  describe(row: Row, onItsWay?: ReadonlySet<string>): CertificateRowView {
+    const state = this.#stateOf(row, onItsWay);
     const mint = row.mintTx === null ? undefined : this.#o.news.mintOf(row.pointId, row.slot, row.version);
     return {
       id: row.id,
@@ -180,21 +181,22 @@ class Certificates {
     if (device !== undefined && !of) throw new EdgeError('DEVICE_UNKNOWN', device);
     const last = after === undefined ? undefined : this.#row(after);
     // What is on its way is no row of its own: among those that are ready.
-    const onItsWay = state === 'sent' || state === 'ready';
+    const inJs = state === 'sent' || state === 'ready';
+    const onItsWay = this.#o.onItsWay();
     const query: CertificateQuery = {
       ...span,
       point: meteringPoint,
       device: of?.id,
       state: state === 'sent' ? 'ready' : state,
       after: last && { slot: last.slot, id: last.id },
-      limit: onItsWay ? PAGE : limit,
+      limit: inJs ? PAGE : limit,
     };
     const found: CertificateRowView[] = [];
     for (;;) {
       const page = rows.list(query);
       for (const row of page) {
-        const view = this.describe(row);
-        if (found.length < limit && (!onItsWay || view.state === state)) found.push(view);
+        const view = this.describe(row, onItsWay);
+        if (found.length < limit && (!inJs || view.state === state)) found.push(view);
       }
       const end = page.at(-1);
       if (!end || found.length === limit || page.length < query.limit) return found;
@@ -281,7 +283,8 @@ class Certificates {
     const row = this.#row(id);
     const state = this.#stateOf(row);
     const mint = news.mintOf(row.pointId, row.slot, row.version);
-    if (!mint) throw notMinted(row, state);
+    // A file of what was withdrawn would hold offline, and be worth nothing.
+    if (!mint || state !== 'minted') throw notMinted(row, state);
     const contract = this.#o.contract();
     if (!contract) throw new EdgeError('CREDITS_OFF', 'the chain is not known yet');
     const indexes = row.startIdx === row.endIdx ? [row.startIdx] : [row.startIdx, row.endIdx];
@@ -473,14 +476,21 @@ class Certificates {
   /** Whole groups alone: what was made in the same millisecond, or is spoken of by the same event, is told together. */
   news(after: CertificatePlace, limit: number): ReturnType<CreditsParts['news']> {
     const { news, rows } = this.#o;
-    const made = wholeGroups(news.madeAfter(after.madeMs, limit), limit, ({ madeMs }) => `${madeMs}`).map(
-      ({ id, madeMs }) => ({ id, place: { ...after, madeMs } }),
-    );
-    const madeMs = made.at(-1)?.place.madeMs ?? after.madeMs;
-    const changed = wholeGroups(
-      news.changedAfter(after.block, after.logIndex, limit),
+    // After a reorg the chain has come less far than the reader: what is in its place now is told.
+    const { block, logIndex } = news.newest;
+    const seen = block < after.block ? { block, logIndex } : after;
+    const onItsWay = this.#o.onItsWay();
+    const start = { madeMs: after.madeMs, block: seen.block, logIndex: seen.logIndex };
+    const made = wholeGroups(
+      (most) => news.madeAfter(start.madeMs, most),
       limit,
-      ({ block, logIndex }) => `${block} ${logIndex}`,
+      ({ madeMs }) => `${madeMs}`,
+    ).map(({ id, madeMs }) => ({ id, place: { ...start, madeMs } }));
+    const madeMs = made.at(-1)?.place.madeMs ?? start.madeMs;
+    const changed = wholeGroups(
+      (most) => news.changedAfter(start.block, start.logIndex, most),
+      limit,
+      (e) => `${e.block} ${e.logIndex}`,
     ).map(({ id, block, logIndex }) => ({ id, place: { madeMs, block, logIndex } }));
     const all = [...made, ...changed];
     return all.flatMap(({ id, place }, i) => {
@@ -489,17 +499,20 @@ class Certificates {
       const next = all[i + 1]?.place;
       const inside = next && JSON.stringify(next) === JSON.stringify(place);
       const told = all.slice(0, i).findLast((other) => JSON.stringify(other.place) !== JSON.stringify(place))?.place;
-      return row ? [{ row: this.describe(row), place: inside ? (told ?? after) : place }] : [];
+      return row ? [{ row: this.describe(row, onItsWay), place: inside ? (told ?? start) : place }] : [];
     });
   }
 }
 
-/** Without the last group, which may go on beyond the page, unless it is all there is. */
-function wholeGroups<T>(items: T[], limit: number, groupOf: (item: T) => string): T[] {
-  const last = items.at(-1);
-  if (last === undefined || items.length < limit) return items;
-  const whole = items.filter((item) => groupOf(item) !== groupOf(last));
-  return whole.length > 0 ? whole : items;
+/** So many, without the last group, which may go on beyond; of one that is larger, all of it. */
+function wholeGroups<T>(fetch: (most: number) => T[], limit: number, groupOf: (item: T) => string): T[] {
+  for (let most = limit; ; most *= 4) {
+    const items = fetch(most);
+    const last = items.at(-1);
+    if (last === undefined || items.length < most) return items;
+    const whole = items.filter((item) => groupOf(item) !== groupOf(last));
+    if (whole.length > 0) return whole;
+  }
 }
 
 const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();

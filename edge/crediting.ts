@@ -374,11 +374,7 @@ export class Crediting {
 
   /** What can be sent now, oldest first. @param size entries under the anchored root */
   due(size: number): Batch[] {
-    const onItsWay = new Set<string>();
-    for (const { purpose, about } of this.minter?.inFlight() ?? [])
-      if (purpose === 'mint')
-        for (const slot of slotsOf(about as unknown as Pick<Batch, 'kind' | 'slots'>))
-          onItsWay.add(`${String(about.point)} ${slot}`);
+    const onItsWay = this.onItsWay();
     const mayGo = (r: { device: number; endIdx: number; startIdx: number; pointId: string }, slot: number): boolean =>
       r.startIdx < size && r.endIdx < size && !onItsWay.has(`${r.pointId} ${slot}`) && this.#mayMint(r.device);
     // What was withdrawn goes out again only when an operator has looked at what it is now.
@@ -467,14 +463,14 @@ export class Crediting {
     this.onChanged();
   }
 
-  /** Whether a transaction that is not mined yet certifies that slot. @param point its commitment */
-  onItsWay(point: string, slot: number): boolean {
-    return (this.minter?.inFlight() ?? []).some(
-      ({ purpose, about }) =>
-        purpose === 'mint' &&
-        about.point === point &&
-        slotsOf(about as unknown as Pick<Batch, 'kind' | 'slots'>).includes(slot),
-    );
+  /** Slots that transactions which are not mined yet certify: the point's commitment, a space, the slot. */
+  onItsWay(): Set<string> {
+    const slots = new Set<string>();
+    for (const { purpose, about } of this.minter?.inFlight() ?? [])
+      if (purpose === 'mint')
+        for (const slot of slotsOf(about as unknown as Pick<Batch, 'kind' | 'slots'>))
+          slots.add(`${String(about.point)} ${slot}`);
+    return slots;
   }
 
   /** Wh of a slot that claims which are not mined yet will take. @param point its commitment */
@@ -545,7 +541,7 @@ export function creditParts(
     area: config.credits.area || null,
     contract: () => crediting.places,
     wallet: () => crediting.wallet,
-    onItsWay: (point, slot) => crediting.onItsWay(point, slot),
+    onItsWay: () => crediting.onItsWay(),
     claiming: (point, slot) => crediting.claiming(point, slot),
     reissue: (point, day, version) => crediting.reissue(point, day, version),
     note: (deed) => people.note(deed),

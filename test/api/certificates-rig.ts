@@ -187,6 +187,13 @@ export async function startRig() {
     ]);
     api?.wake();
   };
+  const addWithdrawal = async (device: TestDevice) => {
+    block++;
+    const point = bytes(commitment(device.sub));
+    const values = { event: 'Withdrawn', tx: hash('a withdrawal'), token: bytes(tokenOf(device)), point, slot: DAY };
+    await write([event(0, { ...values, version: 1, wh: 1, data: {} })]);
+    api?.wake();
+  };
   const wallet: CreditWallet = {
     account: OURS,
     balanceOf: async (token) => balances.get(token) ?? 0n,
@@ -215,7 +222,7 @@ export async function startRig() {
     contract: () => ({ chainId: 31_337, credits: CREDITS }),
     wallet: () => wallet,
     anchorCovering,
-    onItsWay: (point_, slot) => onItsWay.has(`${point_} ${slot}`),
+    onItsWay: () => onItsWay,
     claiming: (point_, slot) => claiming.get(`${point_} ${slot}`) ?? 0,
     reissue: async (...args) => void calls.push(['reissue', ...args]),
     note: async (deed) => void deeds.push(deed),
@@ -286,6 +293,8 @@ export async function startRig() {
     listed,
     addMint,
     addClaim,
+    addWithdrawal,
+    credits,
     save,
     rowOf,
     deeds,

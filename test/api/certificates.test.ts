@@ -417,6 +417,41 @@ describe('certificates over HTTP', () => {
     expect(one[0]?.data).toMatchObject({ id: idOf(plant, 3), claimedWh: 4 });
   });
 
+  it('tells of a group as a whole, however large, and again what a reorg has put in another place', async () => {
+    const { plant, credits, save, rowOf, addMint } = await startRig();
+    const like = rowOf.get(idOf(plant, 5))!;
+    const first = credits.newest();
+    const madeMs = first.madeMs + 1;
+    const many = Array.from({ length: 30 }, (_, n) => ({
+      ...like,
+      slot: like.slot + (10 + n) * HOUR,
+      id: idOf(plant, 15 + n),
+      madeMs,
+    }));
+    await save(many);
+    const told = credits.news(first, 7);
+    expect(told.map(({ row }) => row.id)).toEqual(many.map(({ id }) => id));
+    expect(told.slice(0, -1).every(({ place }) => place.madeMs === first.madeMs)).toBe(true);
+    expect(told.at(-1)?.place.madeMs).toBe(madeMs);
+    expect(credits.news(credits.newest(), 7)).toEqual([]);
+    // The reader has come further than the chain is now: it went back, and on from there.
+    const ahead = { ...credits.newest(), block: 1000 };
+    expect(credits.news(ahead, 7)).toEqual([]);
+    await addMint(plant, 3, 1, OURS, 'in another block');
+    expect(credits.news({ ...credits.newest(), block: 1000 }, 7)).toEqual([]);
+    expect(credits.news({ ...ahead, block: first.block }, 7).map(({ row }) => row.id)).toEqual([idOf(plant, 3)]);
+  });
+
+  it('gives no file of what was withdrawn', async () => {
+    const { ask, plant, addWithdrawal } = await startRig();
+    await addWithdrawal(plant);
+    expect((await ask(`/certificates/${idOf(plant, 0)}`)).body).toMatchObject({ state: 'withdrawn' });
+    expect((await ask(`/certificates/${idOf(plant, 0)}/file`)).body).toMatchObject({
+      code: 'CREDIT_NOT_MINTED',
+      detail: expect.stringContaining('withdrawn'),
+    });
+  });
+
   it('says so where there is no chain for them', async () => {
     const { gateway } = await startRig();
     expect((await gateway.api('/certificates')).body).toMatchObject({ status: 409, code: 'CREDITS_OFF' });
