@@ -1,9 +1,11 @@
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { zeroAddress } from 'viem';
 import { describe, expect, it } from 'vitest';
 import { commitment } from '../../edge/chain/commitment.ts';
 import { rpcClient } from '../../edge/chain/rpc.ts';
 import { Salts } from '../../edge/salts.ts';
+import type { Device } from '../../edge/store/devices.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { checkRegistry } from '../support/whole-truth.ts';
@@ -107,6 +109,52 @@ describe('on the embedded chain the gateway is the registrar', () => {
     salts.forget(meter.did);
     await until(async () => (await registryOf(gateway, meter))?.status === 'unregistered', 'it is forgotten');
     expect(gateway.parts.registry.state).toMatchObject({ devices: 1, events: 2 });
+    await gateway.finish();
+  });
+
+  it('says who owns a plant, where its register begins anew, and what its P-256 key is; and registers a meter that was swapped before it could be', async () => {
+    const dataFolder = tempFolder();
+    const account = `0x${'5E'.repeat(20)}`;
+    let gateway = await startTestGateway({ dataFolder }); // no chain yet
+    const plant = (name: string, keyType?: 'P-256') => new TestDevice(name, 'plant', keyType);
+    const [ours, theirs, p256, old] = [plant('1'), plant('2'), plant('3', 'P-256'), plant('4')];
+    const heir = Object.assign(plant('5'), { sub: old.sub });
+    const meter = new TestDevice('6');
+    for (const { did, sub, kind } of [ours, theirs, p256, old, heir, meter]) {
+      const owner = did === ours.did ? 'a cooperative' : account;
+      const registerModulusWh = did === theirs.did ? 1e8 : undefined;
+      await gateway.parts.devices.enrol(
+        { did, sub, kind, custody: 'device', owner, ...(registerModulusWh ? { registerModulusWh } : {}) },
+        Date.now(),
+      );
+    }
+    const registers = { finalRegister: null, initialRegister: null };
+    await post(gateway, `/devices/${old.did}/replace`, { by: heir.did, ...registers });
+    await gateway.finish();
+
+    // Without credits nobody owns anything on the chain; with them each plant has its account, also where it is registered.
+    const registered = (of: TestDevice) => {
+      const { devices, registry } = gateway.parts;
+      return registry.registered(devices.get(of.did) as Device);
+    };
+    gateway = await startTestGateway({ dataFolder, chain: { mode: 'embedded', ...FAST }, credits: { enabled: false } });
+    await until(() => registered(old)?.status === 'replaced', 'the old meter is registered, and replaced');
+    expect(registered(ours)?.owner).toBe(zeroAddress);
+    await gateway.finish();
+    gateway = await embedded(dataFolder);
+    const own = gateway.parts.crediting?.places?.account.toLowerCase();
+    await until(() => registered(ours)?.owner === own, 'it is the credits account');
+    await until(() => [theirs, p256, heir].every((d) => registered(d)?.owner === account.toLowerCase()), 'as enrolled');
+    expect(registered(meter)?.owner).toBe(zeroAddress);
+    const { events } = gateway.parts.crediting as NonNullable<typeof gateway.parts.crediting>;
+    await until(() => events.isKeyShown(commitment(p256.did)), 'the key is shown');
+    await until(() => events.modulusOf(commitment(theirs.did)) === 1e8, 'the modulus is set');
+    expect([events.modulusOf(commitment(ours.did)), events.isKeyShown(commitment(ours.did))]).toEqual([
+      undefined,
+      false,
+    ]);
+    const { contract } = gateway.parts.registry.state as { contract: `0x${string}` };
+    expect(await checkRegistry(dataFolder, contract, rpcClient(gateway.info.rpc as string))).toBe(6);
     await gateway.finish();
   });
 });

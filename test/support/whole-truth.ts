@@ -542,9 +542,12 @@ export async function checkRegistry(dataFolder: string, contract: Hex, client: P
       )
       .all()) {
       const key = `0x${Buffer.from(device).toString('hex')}`;
-      const { event, ...said } = JSON.parse(data) as { event: string } & Record<string, unknown>;
+      const { event, time, ...said } = JSON.parse(data) as { event: string; time: number } & Record<string, unknown>;
       const first = event === 'registered' ? { status: 'active', replacedBy: null } : {};
-      devices.set(key, { ...devices.get(key), ...first, ...said });
+      const row: Record<string, unknown> = { ...devices.get(key), ...first, ...said };
+      // Whose place another has taken, its period is over.
+      if (said.status === 'replaced') row.validUntil = Math.min((row.validUntil as number | null) ?? time, time);
+      devices.set(key, row);
     }
     for (const [key, row] of devices) {
       const held = (await client.readContract({ address: contract, abi, functionName: 'get', args: [key] })) as Record<
