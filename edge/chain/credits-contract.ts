@@ -13,8 +13,10 @@ import {
   encodeFunctionData,
   getContractAddress,
   type Hex,
+  keccak256,
   numberToHex,
   parseAbi,
+  stringToBytes,
   toHex,
 } from 'viem';
 
@@ -31,6 +33,7 @@ export const creditsAbi = parseAbi([
   'function withdraw(bytes32 meteringPoint, uint32 day, string reason)',
   'function showKey(string iss, bytes32 x, bytes32 y)',
   'function setModulus(bytes32 device, uint64 modulus)',
+  'function grantRole(bytes32 role, address account)',
   'function slotOf(bytes32 meteringPoint, uint40 slot) view returns (bool certified, uint32 wh, uint32 claimed)',
   'function boundaryOf(bytes32 meteringPoint, uint40 boundary) view returns (bool isFixed, uint64 register, uint32 deviceTag)',
   'function idOf(bytes32 meteringPoint, uint32 day) view returns (uint256)',
@@ -229,6 +232,12 @@ export const claimResidualData = (
 
 export const withdrawData = (meteringPoint: Hex, day: number, reason: string): Hex =>
   encodeFunctionData({ abi: creditsAbi, functionName: 'withdraw', args: [meteringPoint, day, reason] });
+
+/** Of who may withdraw days, and certify withdrawn ones anew. */
+const WITHDRAWER_ROLE = keccak256(stringToBytes('WITHDRAWER_ROLE'));
+
+export const grantWithdrawerData = (account: Hex): Hex =>
+  encodeFunctionData({ abi: creditsAbi, functionName: 'grantRole', args: [WITHDRAWER_ROLE, account] });
 
 export const showKeyData = (iss: string, x: Uint8Array, y: Uint8Array): Hex =>
   encodeFunctionData({ abi: creditsAbi, functionName: 'showKey', args: [iss, toHex(x), toHex(y)] });

@@ -3,7 +3,7 @@ import type { Hex, PublicClient } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 import { EdgeError } from '../errors.ts';
 import { deployData, registerData } from './contract.ts';
-import { deployCreditsData, deployKrwData, deployMarketData } from './credits-contract.ts';
+import { deployCreditsData, deployKrwData, deployMarketData, grantWithdrawerData } from './credits-contract.ts';
 import { deployDevicesData } from './devices-contract.ts';
 import { chainError, rpcClient } from './rpc.ts';
 import { sendOnce } from './setup.ts';
@@ -44,15 +44,15 @@ export async function deployDevices(
 }
 
 /**
- * Credits, the mock of deposit money, and the market for them. The account is their administrator, may withdraw, and is
- * the mock's bank.
+ * Credits, the mock of deposit money, and the market for them. The account is their administrator and the mock's bank.
+ * @param of `withdrawer` may withdraw days, too: the account that mints
  * @returns the contracts' addresses. @throws EdgeError CHAIN_WRONG, CHAIN_AWAY, CHAIN_REFUSED
  */
 export async function deployCredits(
   rpc: string,
   chainId: number,
   account: PrivateKeyAccount,
-  of: { anchors: Hex; devices: Hex },
+  { withdrawer, ...of }: { anchors: Hex; devices: Hex; withdrawer?: Hex },
   report: (line: string) => void,
 ): Promise<{ credits: Hex; krw: Hex; market: Hex }> {
   const client = await clientOf(rpc, chainId);
@@ -62,7 +62,12 @@ export async function deployCredits(
   const put = (data: Hex): Promise<Hex> => deploy(client, chainId, account, data, report);
   const credits = await put(deployCreditsData(of.anchors, of.devices, account.address));
   const krw = await put(deployKrwData(account.address));
-  return { credits, krw, market: await put(deployMarketData(credits, krw)) };
+  const market = await put(deployMarketData(credits, krw));
+  if (withdrawer) {
+    const granted = await sendOnce(client, account, chainId, credits, grantWithdrawerData(withdrawer), 'grantRole');
+    report(`${withdrawer} may withdraw, by ${granted.transactionHash}`);
+  }
+  return { credits, krw, market };
 }
 
 async function clientOf(rpc: string, chainId: number): Promise<PublicClient> {

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { type Hex, toHex } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { deployContract, deployCredits, deployDevices } from '../chain/deploy.ts';
+import { accountOf } from '../chain/wallet.ts';
 import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
 import { openIdentity } from '../identity.ts';
@@ -13,7 +14,8 @@ export const command: Command = {
   --devices       the Devices contract, the city's registry, in place of the Anchors contract
   --credits       the Credits contract over both of them, a mock of deposit money, and a market: one address a line
 
-The gateway's own account (init prints it) pays and becomes the owner; for a city, transfer the ownership after.
+The gateway's own account (init prints it) pays and becomes the owner; for a city, transfer the ownership after. Credits
+are minted by another account of the gateway's, which may withdraw them: it is named, and needs money of its own.
 Prints the address for chain.anchors, or chain.devices, or those for chain.credits and chain.market with their names.`,
   run: async (args) => {
     const { values } = parseArgs({
@@ -24,20 +26,17 @@ Prints the address for chain.anchors, or chain.devices, or those for chain.credi
     const config = loadConfig(values.config);
     if (config.chain.mode !== 'rpc')
       throw new EdgeError('USAGE', 'chain.mode is not rpc: the embedded chain gets its contract by itself');
-    const account = privateKeyToAccount(toHex(openIdentity(config).anchorKey));
+    const identity = openIdentity(config);
+    const account = privateKeyToAccount(toHex(identity.anchorKey));
     const { rpc, chainId } = config.chain;
     const report = (line: string): void => console.error(line);
     if (values.credits) {
       const { anchors, devices } = config.chain;
       if (anchors === '' || devices === '')
         throw new EdgeError('USAGE', 'credits stand on chain.anchors and chain.devices: deploy these first');
-      const made = await deployCredits(
-        rpc,
-        chainId,
-        account,
-        { anchors: anchors as Hex, devices: devices as Hex },
-        report,
-      );
+      const of = { anchors: anchors as Hex, devices: devices as Hex, withdrawer: accountOf(identity.creditsKey()) };
+      const made = await deployCredits(rpc, chainId, account, of, report);
+      report(`${of.withdrawer} sends the gateway's mints and claims, and needs money for gas`);
       for (const [name, at] of Object.entries(made)) console.log(`${name.padEnd(8)}${at}`);
       return 0;
     }

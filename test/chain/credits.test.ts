@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { type Hex, parseTransaction } from 'viem';
 import { describe, expect, it } from 'vitest';
 import { commitment } from '../../edge/chain/commitment.ts';
-import { type ClaimLine, claimData } from '../../edge/chain/credits-contract.ts';
+import { type ClaimLine, claimData, grantWithdrawerData, withdrawData } from '../../edge/chain/credits-contract.ts';
+import { sendOnce } from '../../edge/chain/setup.ts';
 import { CHAIN_ID, ChainProxy, CITY, type Fate } from '../support/anvil.ts';
 import { start } from '../support/cli.ts';
 import { tempFolder, until } from '../support/temp.ts';
@@ -190,5 +191,39 @@ describe('a gateway that is killed', { timeout: 180_000 }, () => {
     expect(mintsOf(last).filter(({ status }) => status !== 'lost')).toHaveLength(1);
     expect(linesOf(last, 'REFUSED')).toEqual([]);
     expect(await city.finish(last)).toMatchObject({ certificates: 3, mintedWh: 1500 });
+  });
+});
+
+describe('what a re-mint gives', { timeout: 120_000 }, () => {
+  it('is less by what was claimed, and less by the same on the other branch of a reorg', async () => {
+    const city = await CreditCity.build();
+    const gateway = await city.gateway();
+    const plant = await city.plant(gateway);
+    const crediting = creditingOf(gateway);
+    const point = commitment(plant.sub) as Hex;
+    await plant.read(...hours(2));
+    await minted(gateway, 2);
+    const { minter } = crediting;
+    if (!minter) return expect.fail('no minter');
+    const snapshot = await city.chain.call<string>('evm_snapshot');
+    const day = Math.floor(slotAt(0) / 86_400);
+    const again = async (claimed: number): Promise<void> => {
+      const lines: ClaimLine[] = [{ meteringPoint: point, slot: slotAt(1), wh: claimed }];
+      await minter.send('claim', city.credits, claimData(lines, ZERO, 'own-use', ''), about(lines));
+      await sendOnce(city.chain.client, CITY, CHAIN_ID, city.credits, withdrawData(point, day, 'a test'), 'withdraw');
+      await until(() => crediting.rows.counts().withdrawn === 2, 'withdrawn');
+      await crediting.reissue(point, day, 1);
+      minter.wake();
+      await minted(gateway, 2);
+      await until(() => crediting.events.claimedOf(point, slotAt(1)) === claimed, `${claimed} count as claimed`);
+      expect(crediting.rows.counts()).toMatchObject({ mintedWh: 1000 - claimed, claimedWh: claimed });
+    };
+    await sendOnce(city.chain.client, CITY, CHAIN_ID, city.credits, grantWithdrawerData(city.account), 'grantRole');
+    await again(120);
+    await city.chain.call('evm_revert', snapshot);
+    await until(() => crediting.rows.counts().claimedWh === 0, 'the other branch');
+    await sendOnce(city.chain.client, CITY, CHAIN_ID, city.credits, grantWithdrawerData(city.account), 'grantRole');
+    await again(70);
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 2, mintedWh: 1000 + 930, claims: 1 });
   });
 });
