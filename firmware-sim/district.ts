@@ -84,7 +84,7 @@ export class District {
           ...{ name, state: o.state, seed, seeded, shared, replace },
           ordinal: 4 * (FIRST_CREDIT_PLANT + CREDIT_PLANTS.indexOf(name)) + SORTS.plant,
           now: Date.now,
-          owner: o['credit-owners'][o['credit-plants'].indexOf(name)],
+          owner: o['credit-owners'][[...creditPlants].indexOf(name)],
         }),
       );
     this.#places.push(...this.#creditPlaces);
