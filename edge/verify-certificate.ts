@@ -213,12 +213,14 @@ function checkRegisters({ meter, energy, flow }: Certificate): string {
   return `${modulusWh} - ${before} + ${after} = ${wh} Wh (${meter.register}, rollover)`;
 }
 
-function checkCap({ plant, energy }: Certificate): string {
+/** The time is that between the two readings, as the contract counts it; in a day profile the hour. */
+function checkCap({ plant, energy, meter }: Certificate): string {
   if (plant.capacityW === null) return invalid('the rated power of the plant is not known');
-  const most = mostWh(plant.capacityW, HOUR);
+  const seconds = meter.shape === 'profile' ? HOUR : secondsOf(meter.end.read) - secondsOf(meter.start.read);
+  const most = mostWh(plant.capacityW, Math.max(0, seconds));
   if (energy.wh > most)
-    invalid(`${energy.wh} Wh, and a plant of ${plant.capacityW} W makes ${most} in an hour at most`);
-  return `${energy.wh} Wh, and ${plant.capacityW} W make ${most} in an hour at most`;
+    invalid(`${energy.wh} Wh, and a plant of ${plant.capacityW} W makes ${most} in ${seconds} s at most`);
+  return `${energy.wh} Wh, and ${plant.capacityW} W make ${most} in ${seconds} s at most`;
 }
 
 function checkEnvelopes(file: SignedFile, { meter, slot }: Certificate, envelopes: readonly Envelope[]): string {

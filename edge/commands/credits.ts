@@ -294,7 +294,7 @@ function explained({ why, claims, ...c }: Explained): string[] {
     reading('start', start),
     reading('end', end),
     `difference  ${why.arithmetic}${why.rule === 'rollover' ? ', as the register began anew' : ''}`,
-    `cap         ${why.capWh === null ? 'the rated power is not known' : `${why.capWh} Wh: rated power, one hour, and 5 %`}`,
+    `cap         ${why.capWh === null ? 'the rated power is not known' : `${why.capWh} Wh: rated power, the time between the readings, and 5 %`}`,
     ...(c.flags.length > 0 ? [`flags       ${c.flags.join(', ')}`] : []),
     root
       ? `root        ${root.root} of ${root.size} entries of ${root.origin}${anchor ? `\nanchor      ${anchor.transaction} in block ${anchor.block} of chain ${anchor.chainId}` : ''}`

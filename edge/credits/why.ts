@@ -15,7 +15,8 @@ export function why(f: WhyFacts, anchor: Anchor | undefined) {
   const arithmetic = rollover
     ? `${f.modulusWh} - ${f.start.wh} + ${f.end.wh} = ${f.wh} Wh`
     : `${f.end.wh} - ${f.start.wh} = ${f.end.wh - f.start.wh} Wh`;
-  const capWh = f.plant.capacityW === null ? null : mostWh(f.plant.capacityW, HOUR);
+  const seconds = f.shape === 'profile' ? HOUR : Math.max(0, f.end.iat - f.start.iat);
+  const capWh = f.plant.capacityW === null ? null : mostWh(f.plant.capacityW, seconds);
   const boundary = (at: number, { iat, wh, entry }: CertificateFacts['start']) => ({
     boundary: text(at),
     read: text(f.shape === 'profile' ? at : iat),
