@@ -1,4 +1,6 @@
 /** A city's chain with its registry and its credits, a gateway that mints there, and plants of it. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Hex } from 'viem';
 import { toHex } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
@@ -10,11 +12,11 @@ import type { Crediting } from '../../edge/crediting.ts';
 import { openIdentity } from '../../edge/identity.ts';
 import { HOUR } from '../../edge/wire/boundary.ts';
 import { type Reading, START, TestPlant } from '../credits/rig-gateway.ts';
-import { CHAIN_ID, CITY, type TestChain } from '../support/anvil.ts';
+import { CHAIN_ID, CITY, ORIGIN, type TestChain } from '../support/anvil.ts';
 import { checkCreditsOnChain } from '../support/credit-truth.ts';
 import type { TestGateway } from '../support/gateway.ts';
 import { startTestGateway } from '../support/gateway.ts';
-import { until } from '../support/temp.ts';
+import { tempFolder, until } from '../support/temp.ts';
 import { CityRegistry } from './city-registry.ts';
 import { City, FAST } from './rig.ts';
 
@@ -48,10 +50,14 @@ export class CreditCity {
   }
 
   /** @param over of the chain section */
-  gateway(over: Parameters<City['gateway']>[0] = {}): Promise<TestGateway> {
+  gateway(
+    over: Parameters<City['gateway']>[0] = {},
+    { dataFolder = this.city.dataFolder, origin = ORIGIN } = {},
+  ): Promise<TestGateway> {
     const { city, registry, credits } = this;
     return startTestGateway({
-      dataFolder: city.dataFolder,
+      dataFolder,
+      log: { origin },
       clock: { source: 'synced' },
       chain: {
         ...{ mode: 'rpc', rpc: city.chain.rpc, anchors: city.contract.address, devices: registry.contract, credits },
@@ -62,9 +68,21 @@ export class CreditCity {
     });
   }
 
+  /** Another one, with a log of its own and the keys of the first. */
+  second(): Promise<TestGateway> {
+    const dataFolder = tempFolder();
+    cpSync(join(this.city.dataFolder, 'keys'), join(dataFolder, 'keys'), { recursive: true });
+    return this.gateway({}, { dataFolder, origin: 'sejong.example/edge-2' });
+  }
+
   /** Enrolled, and on the registry. @param owner on the chain, where it is not the gateway's account */
-  async plant(gateway: TestGateway, name = 'roof', owner: Hex = this.account): Promise<TestPlant> {
-    const plant = await TestPlant.at(gateway, name);
+  async plant(
+    gateway: TestGateway,
+    name = 'roof',
+    owner: Hex = this.account,
+    more: Parameters<typeof TestPlant.at>[2] = {},
+  ): Promise<TestPlant> {
+    const plant = await TestPlant.at(gateway, name, more);
     await this.registry.register(plant, { salt: null, owner, energySource: 'solar', capacityW: 10_000 });
     return plant;
   }

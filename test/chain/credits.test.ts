@@ -1,12 +1,13 @@
 /** Certificates on a city's chain that does all that chains do: the store says what the chain says, and nothing is lost. */
 import { writeFileSync } from 'node:fs';
-import { type Hex, parseTransaction } from 'viem';
+import { type Hex, keccak256, parseTransaction } from 'viem';
 import { describe, expect, it } from 'vitest';
 import { commitment } from '../../edge/chain/commitment.ts';
 import { type ClaimLine, claimData, grantWithdrawerData, withdrawData } from '../../edge/chain/credits-contract.ts';
 import { sendOnce } from '../../edge/chain/setup.ts';
 import { CHAIN_ID, ChainProxy, CITY, type Fate } from '../support/anvil.ts';
 import { start } from '../support/cli.ts';
+import type { TestGateway } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { CreditCity, creditingOf, creditRows, expectOne, hours, minted, mintsOf, slotAt } from './credits-rig.ts';
 import { line, linesOf } from './rig.ts';
@@ -225,5 +226,89 @@ describe('what a re-mint gives', { timeout: 120_000 }, () => {
     await sendOnce(city.chain.client, CITY, CHAIN_ID, city.credits, grantWithdrawerData(city.account), 'grantRole');
     await again(70);
     expect(await city.finish(gateway)).toMatchObject({ certificates: 2, mintedWh: 1000 + 930, claims: 1 });
+  });
+});
+
+describe('the sender of credits', { timeout: 120_000 }, () => {
+  it('of two gateways by mistake on one key, with the same readings in two logs, mints each hour once', async () => {
+    const city = await CreditCity.build();
+    const gateways = [await city.gateway(), await city.second()] as const;
+    const [first, second] = gateways;
+    const plant = await city.plant(first);
+    const { did, sub, kind } = plant;
+    const enrolled = { did, sub, kind, custody: 'device', energySource: 'solar', capacityW: 10_000 } as const;
+    await second.parts.devices.enrol(enrolled, Date.now());
+    const other = await city.plant(second, 'other');
+    await other.read(...hours(2));
+    for (const [hour, wh] of hours(4)) {
+      const bytes = plant.envelope({ iat: slotAt(hour), records: [{ n: '1-0:2.8.0', u: 'Wh', v: wh }] });
+      for (const { parts } of gateways) await parts.accept.offer(bytes, { did, topic: `up/${did}/cose` });
+    }
+    // An hour that the other one has certified needs no row here: what counts is what both read on the chain.
+    const slots = (g: TestGateway): unknown[] =>
+      g.parts.store.all("SELECT lower(hex(point)) AS point, slot FROM credit_events WHERE event = 'Minted'");
+    await until(() => gateways.every((g) => slots(g).length >= 6), 'all is minted');
+    await until(
+      () =>
+        gateways.every((g) => creditingOf(g).minter?.inFlight().length === 0 && creditingOf(g).due(1e6).length === 0),
+      'nothing is on its way, and nothing due',
+    );
+    const [ours, theirs] = gateways.map((g) =>
+      slots(g)
+        .map((row) => JSON.stringify(row))
+        .sort(),
+    );
+    expect(ours).toEqual(theirs);
+    expect(new Set(ours).size, 'each hour once').toBe(6);
+    expect(ours).toHaveLength(6);
+    const isMinted = ({ status }: { status: string }): boolean => status === 'confirmed';
+    const nonces = gateways.flatMap((g) => mintsOf(g).filter(isMinted)).map(({ nonce }) => nonce);
+    expect(new Set(nonces).size, 'each nonce was used once').toBe(nonces.length);
+    for (const g of gateways) {
+      expect(linesOf(g, /CREDIT_REFUSED|CHAIN_REFUSED/)).toEqual([]);
+      expect(creditingOf(g).summary().refusedMints).toBe(0);
+      await g.close();
+    }
+  });
+
+  it('replaces a mint that is stuck at its nonce, and sends nothing beside it', async () => {
+    const city = await CreditCity.build();
+    const proxy = await ChainProxy.start(city.chain);
+    const gateway = await city.gateway({ rpc: proxy.rpc, stuckSeconds: 0.3 });
+    const plant = await city.plant(gateway);
+    await plant.read(...hours(1));
+    await minted(gateway, 1);
+    // All is taken, and no mint is mined.
+    proxy.fate = async ({ method, params }): Promise<Fate> => {
+      const sent = method === 'eth_sendRawTransaction' ? parseTransaction(params[0] as Hex) : undefined;
+      if (sent?.to?.toLowerCase() !== city.credits.toLowerCase()) return 'forward';
+      return { result: keccak256(params[0] as Hex) };
+    };
+    await plant.read(...hours(2, 1));
+    const stuck = () => mintsOf(gateway)[1];
+    await until(() => stuck()?.hashes.length === 3, 'replaced twice');
+    expect(creditRows(gateway)).toHaveLength(2);
+    proxy.fate = () => 'forward';
+    await until(() => stuck()?.status === 'confirmed', 'mined');
+    expect(stuck()).toMatchObject({ status: 'confirmed', nonce: 1 });
+    expect(creditRows(gateway)).toHaveLength(2);
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 3 });
+  });
+
+  it('shows the key of a P-256 meter, once, before its first hour', async () => {
+    const city = await CreditCity.build();
+    const gateway = await city.gateway();
+    const plant = await city.plant(gateway, 'chip', city.account, { keyType: 'P-256' });
+    await plant.read(...hours(2));
+    await minted(gateway, 2);
+    await plant.read(...hours(1, 4));
+    await minted(gateway, 3);
+    expect(creditRows(gateway).map(({ purpose, status }) => [purpose, status])).toEqual([
+      ['key', 'confirmed'],
+      ['mint', 'confirmed'],
+      ['mint', 'confirmed'],
+    ]);
+    expect(creditingOf(gateway).events.isKeyShown(commitment(plant.did))).toBe(true);
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 3 });
   });
 });
