@@ -247,7 +247,7 @@ contract Town is CreditsWorld {
         b.until = b.from + 1 + (dice >> 24) % 6;
         if (whole || b.until > midnight + 24) b.until = midnight + 24;
         if (START + b.until * HOUR + 60 > time || START + b.from * HOUR < p.since[b.device]) return false;
-        fill(b, dice, 8);
+        fill(b, dice, (dice >> 96) % 4 == 0 ? 8 : 1, true);
         return attempt("mint again", b, mintCall(b.readings), address(this));
     }
 
@@ -299,17 +299,22 @@ contract Town is CreditsWorld {
         if (least == 1 && b.until > tonight && dice % 11 != 0) b.until = tonight;
         if (b.until > now_) b.until = now_;
         if (b.until < b.from + least) b.until = 0;
-        else fill(b, dice, 5);
+        else fill(b, dice, 5, false);
     }
 
-    /// @dev One time in `odds` with readings that are chosen: at the ends, as far out as one may, and further.
-    function fill(Batch memory b, uint256 dice, uint256 odds) private {
+    /// @dev One time in `odds` with readings that are chosen, as far out as one may, and further; or only those `inside`,
+    /// which a correction may change.
+    function fill(Batch memory b, uint256 dice, uint256 odds, bool inside) private {
         b.readings = new Signed[](b.until - b.from + 1);
         bool chosen = (dice >> 32) % odds == 0;
         for (uint256 i = 0; i < b.readings.length; i++) {
             uint256 then = honest(b.plant, b.device, b.from + i);
             uint256 mine = uint256(keccak256(abi.encode(dice, i)));
-            if (chosen && mine % 2 == 0) then = START + (b.from + i) * HOUR + (mine >> 8) % 126 - 62;
+            bool end = i == 0 || i == b.readings.length - 1;
+            if (chosen && mine % 2 == 0 && !(inside && end)) {
+                uint256 reach = inside ? 60 : 62;
+                then = START + (b.from + i) * HOUR + (mine >> 8) % (2 * reach + 1) - reach;
+            }
             if (then < plants[b.plant].since[b.device]) then = plants[b.plant].since[b.device];
             b.readings[i] = shown(b.plant, b.device, then);
         }
@@ -326,7 +331,9 @@ contract Town is CreditsWorld {
             // What is over the cap, or cannot be any more, is not waited for.
             Plant storage late = plants[b.plant];
             bytes4 name = bytes4(why);
-            if (b.from == late.next && name != ICredits.DayWithdrawn.selector && name != ICredits.NotForAnybody.selector) {
+            if (
+                b.from == late.next && name != ICredits.DayWithdrawn.selector && name != ICredits.NotForAnybody.selector
+            ) {
                 if (name == ICredits.NotCharged.selector || name == ICredits.RegisterFell.selector) {
                     if (b.from + 30 < (time - START) / HOUR) late.next++;
                 } else {
