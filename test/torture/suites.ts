@@ -109,5 +109,12 @@ export const attacks: readonly Attack[] = [
     'test/cli/keys.test.ts',
     'test/e2e/secrets.test.ts',
   ),
+  suite(
+    'credits',
+    'a Wh tried twice: late data, other readings, faster strangers, reorgs, withdrawals, kills; histories in any order',
+    'test/chain/credits.test.ts',
+    'test/credits',
+    'test/e2e/credits.test.ts',
+  ),
   suite('broker', 'malformed, oversize, half-open, slow and forbidden', 'test/intake'),
 ];
