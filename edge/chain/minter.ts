@@ -85,8 +85,12 @@ type Wanted = {
 /** The error of a batch that was not taken, when it was met first (monotonic), and whether it was said. */
 type Left = { error: string; sinceMs: number; said: boolean };
 
-/** Hours that a claim names, by metering point. */
-type Lines = readonly { meteringPoint: string; slot: number }[];
+/** What a claim takes of: hours, or a month's gaps, of a metering point. */
+function claimedIn({ lines = [], point, month }: About): string[] {
+  const hours = lines as readonly { meteringPoint: string; slot: number }[];
+  const gaps = month === undefined ? [] : [`${String(point).toLowerCase()} gaps ${String(month)}`];
+  return [...hours.map(({ meteringPoint, slot }) => `${meteringPoint.toLowerCase()} ${slot}`), ...gaps];
+}
 
 export class Minter {
   readonly #o: MinterOptions;
@@ -187,15 +191,15 @@ export class Minter {
   /**
    * Sends a transaction of the account, and waits until it is mined, for half a minute. While the chain is away nothing
    * is sent: nobody's claim comes as a surprise hours later.
-   * @param about with `lines` in a claim: while one of the same hours is on its way, or mined and not followed yet,
-   * another is refused, so that a claim whose answer was lost is not made twice
+   * @param about in a claim with its `lines`, or `point` and `month`: while one of the same hours or gaps is on its way, or
+   * mined and not followed yet, another is refused, so that a claim whose answer was lost is not made twice
    * @throws EdgeError CREDIT_REFUSED in the contract's words, CHAIN_REFUSED, CHAIN_AWAY, CREDITS_BUSY
    */
   async send(purpose: CreditPurpose, to: Hex, data: Hex, about: About): Promise<Sent> {
     if (!this.#timer) throw new EdgeError('CHAIN_AWAY', `${about.text} is not sent: the chain was not reached yet`);
     if (this.#queue.length >= MOST_WAITING)
       throw new EdgeError('CREDITS_BUSY', `${MOST_WAITING} transactions wait for the chain`);
-    if (purpose === 'claim' && this.#isClaimUnderWay(about.lines as Lines | undefined))
+    if (purpose === 'claim' && this.#isClaimUnderWay(about))
       throw new EdgeError('CREDITS_BUSY', `${about.text}: another claim of the same hours is on its way`);
     let timer: NodeJS.Timeout | undefined;
     const sent = new Promise<Sent>((resolve, reject) => {
@@ -207,16 +211,13 @@ export class Minter {
     return sent.finally(() => clearTimeout(timer));
   }
 
-  #isClaimUnderWay(lines: Lines = []): boolean {
+  #isClaimUnderWay(about: About): boolean {
     const { transactions, isFollowed } = this.#o;
-    const key = ({ meteringPoint, slot }: Lines[number]): string => `${meteringPoint.toLowerCase()} ${slot}`;
-    const wanted = new Set(lines.map(key));
+    const wanted = new Set(claimedIn(about));
     const isOpen = ({ status, block }: CreditTxRow): boolean =>
       status === 'signed' || status === 'sent' || (block !== null && status !== 'failed' && !isFollowed(block));
     const others = transactions.list(MOST_WAITING).filter((row) => row.purpose === 'claim' && isOpen(row));
-    return [...others, ...this.#queue].some(({ about }) =>
-      ((about.lines as Lines) ?? []).some((l) => wanted.has(key(l))),
-    );
+    return [...others, ...this.#queue].some((other) => claimedIn(other.about).some((one) => wanted.has(one)));
   }
 
   /** The chain takes its time: what is signed goes on by itself, what is not is dropped. */

@@ -9,6 +9,7 @@ import { logsIn } from './blocks.ts';
 import {
   type ClaimLine,
   claimData,
+  claimResidualData,
   creditsAbi,
   decodeCreditsLog,
   decodeRevert,
@@ -82,6 +83,17 @@ export class Wallet {
    */
   claim(lines: readonly ClaimLine[], beneficiary: Hex, purpose: Purpose, recipient = ''): Promise<Done> {
     return this.#send(this.#o.credits, claimData(lines, beneficiary, purpose, recipient), 'claim');
+  }
+
+  /** Burns tokens for good, of what a month's gaps gave. @param of its first second by KST; the rest as for `claim` */
+  claimResidual(
+    of: { meteringPoint: Hex; month: number; wh: number },
+    beneficiary: Hex,
+    purpose: Purpose,
+    recipient = '',
+  ): Promise<Done> {
+    const data = claimResidualData(of.meteringPoint, of.month, of.wh, beneficiary, purpose, recipient);
+    return this.#send(this.#o.credits, data, 'claimResidual');
   }
 
   async transfer(to: Hex, id: string, wh: number): Promise<Done> {

@@ -5,7 +5,14 @@ import { type Hex, keccak256, toBytes, toHex } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { describe, expect, it } from 'vitest';
 import { CreditEventsFollower } from '../../edge/chain/credit-events.ts';
-import { creditAddresses, creditsAbi, deployKrwData, krwAbi, marketAbi } from '../../edge/chain/credits-contract.ts';
+import {
+  creditAddresses,
+  creditsAbi,
+  deployKrwData,
+  krwAbi,
+  marketAbi,
+  residualTokenIdOf,
+} from '../../edge/chain/credits-contract.ts';
 import { deployDevicesData } from '../../edge/chain/devices-contract.ts';
 import { sendOnce } from '../../edge/chain/setup.ts';
 import { accountOf, Wallet } from '../../edge/chain/wallet.ts';
@@ -89,6 +96,12 @@ describe('on a chain of our own', () => {
     await expect(claim).rejects.toMatchObject({
       code: 'CHAIN_REFUSED',
       detail: expect.stringContaining('SlotClaimed('),
+    });
+    const month = Date.UTC(2026, 9, 31, 15) / 1000; // November, by KST
+    const residual = someone.claimResidual({ meteringPoint: point, month, wh: 1 }, point, 'own-use');
+    const token = BigInt(residualTokenIdOf(point, month));
+    await expect(residual).rejects.toMatchObject({
+      detail: expect.stringContaining(`ERC1155InsufficientBalance(${someone.address}, 0, 1, ${token})`),
     });
     await expect(someone.list(toHex(5, { size: 32 }), 0, 1n)).rejects.toMatchObject({
       detail: expect.stringContaining('BadTerms(0, 1, '),
