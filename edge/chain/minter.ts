@@ -439,8 +439,13 @@ export class Minter {
   /** @throws EdgeError CREDIT_REFUSED in the contract's words, CHAIN_REFUSED, CHAIN_AWAY */
   async #estimate(to: Hex, data: Hex, what: string): Promise<bigint> {
     try {
-      return await this.#client.estimateGas({ account: this.#account.address, to, data });
+      const gas = await this.#client.estimateGas({ account: this.#account.address, to, data });
+      // On a chain that was begun anew a call to nobody succeeds, and would take a nonce that deploying needs.
+      if ((await this.#client.getCode({ address: to })) === undefined)
+        throw new EdgeError('CHAIN_AWAY', `there is no contract at ${to} any more`);
+      return gas;
     } catch (error) {
+      if (error instanceof EdgeError) throw error;
       const reverted = revertDataOf(error);
       const said = reverted && decodeRevert(reverted);
       if (said) throw new EdgeError('CREDIT_REFUSED', `${what}: ${said.text}`, { cause: error });
