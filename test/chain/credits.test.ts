@@ -4,6 +4,7 @@ import { type Hex, keccak256, parseTransaction } from 'viem';
 import { describe, expect, it } from 'vitest';
 import { commitment } from '../../edge/chain/commitment.ts';
 import { type ClaimLine, claimData, grantWithdrawerData, withdrawData } from '../../edge/chain/credits-contract.ts';
+import { amendData } from '../../edge/chain/devices-contract.ts';
 import { sendOnce } from '../../edge/chain/setup.ts';
 import { CHAIN_ID, ChainProxy, CITY, type Fate } from '../support/anvil.ts';
 import { start } from '../support/cli.ts';
@@ -118,14 +119,17 @@ describe('certificates on a city chain', { timeout: 120_000 }, () => {
     expect(await city.finish(gateway)).toMatchObject({ certificates: 1 });
   });
 
-  it('wait where the registry does not know the plant yet, and are never refused for that', async () => {
+  it('wait for a plant that has no owner on the chain yet, and are minted when it has one', async () => {
     const city = await CreditCity.build();
     const gateway = await city.gateway();
     const plant = await city.plant(gateway, 'roof', '0x0000000000000000000000000000000000000000');
     await plant.read(...hours(2));
     await until(() => creditingOf(gateway).rows.counts().ready === 2, 'they are ready');
     expect(mintsOf(gateway)).toEqual([]);
-    await city.finish(gateway);
+    const held = { energySource: 'solar', capacityW: 10_000, validFrom: 0, validUntil: null };
+    await city.registry.send(amendData(commitment(plant.did), { ...held, owner: city.account }), 'amend');
+    await minted(gateway, 2);
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 2 });
   });
 });
 
