@@ -165,8 +165,7 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
             _demandPeriod(w, head >> 168 & type(uint40).max);
             _keep(w, head >> 208, proof.size);
             for (uint256 i = 0; i < 24; i++) {
-                w.amounts[i] =
-                    _energy(w, midnight + i * HOUR, w.registers[i], w.registers[i + 1], HOUR, RESIDUAL - 1);
+                w.amounts[i] = _energy(w, midnight + i * HOUR, w.registers[i], w.registers[i + 1], HOUR, RESIDUAL - 1);
             }
             _demandIncluded(w, proof);
             return _certify(w, midnight, true);
@@ -210,8 +209,8 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
         w.plant = DEVICES.plant(device);
         IDevices.Status status = w.plant.status;
         if (
-            (status != IDevices.Status.Active && status != IDevices.Status.Replaced)
-                || w.plant.meteringPoint != w.point || (w.plant.kind != "plant" && w.plant.kind != "storage")
+            (status != IDevices.Status.Active && status != IDevices.Status.Replaced) || w.plant.meteringPoint != w.point
+                || (w.plant.kind != "plant" && w.plant.kind != "storage")
         ) revert NotAPlant(device);
         if (w.plant.custody != IDevices.Custody.Device) revert CustodyOfGateway(device);
         if (w.plant.owner == address(0)) revert NoOwner(device);
@@ -649,7 +648,11 @@ contract Credits is ICredits, ERC1155, AccessControlDefaultAdminRules {
     // --- what is held ------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ICredits
-    function slotOf(bytes32 meteringPoint, uint40 slot) external view returns (bool certified, uint32 wh, uint32 claimed) {
+    function slotOf(bytes32 meteringPoint, uint40 slot)
+        external
+        view
+        returns (bool certified, uint32 wh, uint32 claimed)
+    {
         (uint256 cell, uint256 shift) = _place(slot / HOUR);
         uint256 lane = _slots[meteringPoint][cell] >> shift & LANE;
         certified = lane & TAKEN != 0;

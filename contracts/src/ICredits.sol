@@ -62,8 +62,11 @@ interface ICredits {
         uint32 wh;
     }
 
-    /// @notice Slots were certified. `amounts`: 32 bits a slot, 8 to a word, from the highest bits on, as certified, before
-    /// `debited` was taken off (energy that an earlier, corrected certificate had too much of, and that was claimed).
+    /// @notice Slots were certified. `amounts`: 32 bits a slot, 8 to a word, from the highest bits on: 1 and 31 bits of Wh, or
+    /// all zeros for a slot of a profile that was taken before. `minted` is their sum; the owner gets it less `debited`,
+    /// which is what was claimed of these slots before they were withdrawn, and what debt the metering point had (energy
+    /// that a corrected certificate had too much of). It is taken off the first slots first, and counts as claimed there.
+    /// Of a profile, `firstSlot` is midnight, and the registers are those at both ends of its day.
     event Minted(
         uint256 indexed id,
         bytes32 indexed meteringPoint,
@@ -100,10 +103,14 @@ interface ICredits {
 
     /// @notice What a claim is for, once per call; `recipient` is public text: who receives a donation, or an application's
     /// number. Empty where none is named.
-    event Claimed(address indexed holder, bytes32 indexed beneficiary, Purpose indexed purpose, uint256 wh, string recipient);
+    event Claimed(
+        address indexed holder, bytes32 indexed beneficiary, Purpose indexed purpose, uint256 wh, string recipient
+    );
 
     /// @notice All of a day that wasn't claimed is worth nothing any more; the day may be certified again as `version`.
-    event Withdrawn(uint256 indexed id, bytes32 indexed meteringPoint, uint32 day, uint8 version, uint256 wh, string reason);
+    event Withdrawn(
+        uint256 indexed id, bytes32 indexed meteringPoint, uint32 day, uint8 version, uint256 wh, string reason
+    );
 
     /// @notice The key that a P-256 device's DID names, as a point.
     event KeyShown(bytes32 indexed device, bytes32 x, bytes32 y);
@@ -158,7 +165,7 @@ interface ICredits {
     error BadSignature(bytes32 device, uint256 number);
     /// @notice The slot has less left to claim.
     error SlotClaimed(bytes32 meteringPoint, uint40 slot, uint256 left);
-    /// @notice A purpose needs what isn't there: a donation its recipient, a charge a plant that stores.
+    /// @notice Nothing is claimed, or a purpose needs what isn't there: a donation its recipient, a charge its metering point.
     error BadClaim();
     /// @notice Withdrawn tokens don't move.
     error TokenWithdrawn(uint256 id);
@@ -214,7 +221,10 @@ interface ICredits {
 
     /// @notice What a slot was certified with and how much of it is claimed; (false, 0, 0) where it isn't. A slot that a
     /// residual took is certified with 0.
-    function slotOf(bytes32 meteringPoint, uint40 slot) external view returns (bool certified, uint32 wh, uint32 claimed);
+    function slotOf(bytes32 meteringPoint, uint40 slot)
+        external
+        view
+        returns (bool certified, uint32 wh, uint32 claimed);
 
     /// @notice The register that is fixed at a boundary, and the highest 31 bits of the device that it is of.
     function boundaryOf(bytes32 meteringPoint, uint40 boundary)

@@ -96,7 +96,9 @@ contract CreditsP256Test is CreditsWorld {
         string[4] memory names = ["", "did:key:z", did(1), string(abi.encodePacked(meter, "1"))];
         for (uint256 i = 0; i < names.length; i++) {
             refuseKey(
-                names[i], uint256(x), uint256(y),
+                names[i],
+                uint256(x),
+                uint256(y),
                 abi.encodeWithSelector(ICredits.WrongKey.selector, keccak256(bytes(names[i])))
             );
         }

@@ -124,9 +124,13 @@ contract CreditsTest is CreditsWorld {
 
         string memory other = did(2);
         enroll(other, SUB, OWNER, "meter", 5000);
-        refused(mintCall(hoursOf(other, 6, 7)), abi.encodeWithSelector(ICredits.NotAPlant.selector, keccak256(bytes(other))));
+        refused(
+            mintCall(hoursOf(other, 6, 7)), abi.encodeWithSelector(ICredits.NotAPlant.selector, keccak256(bytes(other)))
+        );
         other = did(3);
-        refused(mintCall(hoursOf(other, 6, 7)), abi.encodeWithSelector(ICredits.NotAPlant.selector, keccak256(bytes(other))));
+        refused(
+            mintCall(hoursOf(other, 6, 7)), abi.encodeWithSelector(ICredits.NotAPlant.selector, keccak256(bytes(other)))
+        );
     }
 
     function test_AGatewaysKeyMintsNothing() public {
@@ -147,12 +151,10 @@ contract CreditsTest is CreditsWorld {
     function test_ReadingsCountWithinTheDevicesPeriod() public {
         devices.amend(device, OWNER, "solar", 5000, MIDNIGHT + 6 * HOUR, MIDNIGHT + 8 * HOUR);
         refused(
-            mintCall(hours_(5, 7)),
-            abi.encodeWithSelector(ICredits.OutsidePeriod.selector, device, MIDNIGHT + 5 * HOUR)
+            mintCall(hours_(5, 7)), abi.encodeWithSelector(ICredits.OutsidePeriod.selector, device, MIDNIGHT + 5 * HOUR)
         );
         refused(
-            mintCall(hours_(6, 8)),
-            abi.encodeWithSelector(ICredits.OutsidePeriod.selector, device, MIDNIGHT + 8 * HOUR)
+            mintCall(hours_(6, 8)), abi.encodeWithSelector(ICredits.OutsidePeriod.selector, device, MIDNIGHT + 8 * HOUR)
         );
         refused(
             residualCall(shows(6), shows(8)),
@@ -170,10 +172,7 @@ contract CreditsTest is CreditsWorld {
         refused(abi.encodeCall(ICredits.mint, (meter, SUB, new ICredits.Reading[](0), proof)), why);
         refused(mintCall(hours_(6, 6)), why);
         refused(mintCall(hours_(0, 25)), why);
-        refused(
-            mintCall(hours_(23, 25)),
-            abi.encodeWithSelector(ICredits.NotNeighbours.selector, MIDNIGHT + 25 * HOUR)
-        );
+        refused(mintCall(hours_(23, 25)), abi.encodeWithSelector(ICredits.NotNeighbours.selector, MIDNIGHT + 25 * HOUR));
         Signed[] memory batch = hours_(6, 8);
         (batch[1], batch[2]) = (batch[2], batch[1]);
         refused(mintCall(batch), abi.encodeWithSelector(ICredits.NotNeighbours.selector, MIDNIGHT + 8 * HOUR));
@@ -288,7 +287,8 @@ contract CreditsTest is CreditsWorld {
             refused(abi.encodeCall(ICredits.mint, (meter, SUB, readings, proof)), bad);
             nodes[which % nodes.length] ^= bytes32(1 << (which % 256));
             proof.nodes = nodes;
-            (bool ok, bytes memory answer) = address(credits).call(abi.encodeCall(ICredits.mint, (meter, SUB, readings, proof)));
+            (bool ok, bytes memory answer) =
+                address(credits).call(abi.encodeCall(ICredits.mint, (meter, SUB, readings, proof)));
             vm.assertEq(ok, false, "taken");
             vm.assertEq(bytes32(bytes4(answer)), bytes32(ICredits.NotIncluded.selector), "why");
             nodes[which % nodes.length] ^= bytes32(1 << (which % 256));
@@ -303,7 +303,8 @@ contract CreditsTest is CreditsWorld {
         // Another signature makes another envelope.
         readings[1].fields = fields;
         readings[which % 4].s ^= bytes32(uint256(1));
-        (bool taken, bytes memory why) = address(credits).call(abi.encodeCall(ICredits.mint, (meter, SUB, readings, proof)));
+        (bool taken, bytes memory why) =
+            address(credits).call(abi.encodeCall(ICredits.mint, (meter, SUB, readings, proof)));
         vm.assertEq(taken, false, "taken");
         vm.assertEq(bytes32(bytes4(why)), bytes32(ICredits.NotIncluded.selector), "why");
         vm.assertTrue(root != 0, "anchored");
@@ -320,8 +321,7 @@ contract CreditsTest is CreditsWorld {
         batch[0] = reading(meter, SUB, from, START);
         batch[1] = reading(meter, SUB, until, START + most + 1);
         refused(
-            mintCall(batch),
-            abi.encodeWithSelector(ICredits.OverCapacity.selector, MIDNIGHT + 6 * HOUR, most + 1, most)
+            mintCall(batch), abi.encodeWithSelector(ICredits.OverCapacity.selector, MIDNIGHT + 6 * HOUR, most + 1, most)
         );
         batch[1] = reading(meter, SUB, until, START + most);
         pass(mintCall(batch));
@@ -333,9 +333,7 @@ contract CreditsTest is CreditsWorld {
         batch[1] = reading(meter, SUB, MIDNIGHT + 7 * HOUR, START + 6 * 3600 + (1 << 31) - 1);
         refused(
             mintCall(batch),
-            abi.encodeWithSelector(
-                ICredits.OverCapacity.selector, MIDNIGHT + 6 * HOUR, (1 << 31) - 1, (1 << 31) - 2
-            )
+            abi.encodeWithSelector(ICredits.OverCapacity.selector, MIDNIGHT + 6 * HOUR, (1 << 31) - 1, (1 << 31) - 2)
         );
         batch[1] = reading(meter, SUB, MIDNIGHT + 7 * HOUR, START + 6 * 3600 + (1 << 31) - 2);
         pass(mintCall(batch));
@@ -399,7 +397,10 @@ contract CreditsTest is CreditsWorld {
         (bool certified, uint32 wh,) = credits.slotOf(POINT, MIDNIGHT + 7 * HOUR);
         vm.assertEq(certified, true, "taken");
         vm.assertEq(wh, 0, "of no amount");
-        refused(claimCall(7, 1, NOBODY, ICredits.Purpose.OwnUse, ""), abi.encodeWithSelector(ICredits.SlotClaimed.selector, POINT, MIDNIGHT + 7 * HOUR, 0));
+        refused(
+            claimCall(7, 1, NOBODY, ICredits.Purpose.OwnUse, ""),
+            abi.encodeWithSelector(ICredits.SlotClaimed.selector, POINT, MIDNIGHT + 7 * HOUR, 0)
+        );
     }
 
     function testFuzz_MonthsAreThoseOfKorea(uint40 time) public view {

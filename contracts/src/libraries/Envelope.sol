@@ -126,7 +126,10 @@ library Envelope {
     }
 
     /// @notice Writes a day profile, of ICredits.Profile. @param registers Gets its 25 registers.
-    function writeProfile(Page memory page, ICredits.Profile calldata profile, uint256[] memory registers) internal pure {
+    function writeProfile(Page memory page, ICredits.Profile calldata profile, uint256[] memory registers)
+        internal
+        pure
+    {
         assert(registers.length == 25);
         unchecked {
             uint256 head = profile.head;
@@ -214,7 +217,11 @@ library Envelope {
     }
 
     /// @dev The header, what is before it, and the byte behind it; returns where the head of the payload begins.
-    function _writeHeader(Page memory page, uint256 iat, uint256 cti, uint256 shape) private pure returns (uint256 pos) {
+    function _writeHeader(Page memory page, uint256 iat, uint256 cti, uint256 shape)
+        private
+        pure
+        returns (uint256 pos)
+    {
         // -9 is ESP256, -8 EdDSA, -19 Ed25519: -1 - n of major type 1.
         uint256 alg = page.p256 ? 0x28 : shape & 2 != 0 ? 0x27 : 0x32;
         pos = _integer(page.varying, 0, iat);
@@ -243,7 +250,9 @@ library Envelope {
     function leaf(Page memory page) internal view returns (bytes32 hash) {
         assembly ("memory-safe") {
             let from := mload(add(page, 0x40))
-            if iszero(staticcall(gas(), 2, from, sub(add(mload(add(page, 0x80)), 66), from), 0, 32)) { revert(0, 0) }
+            if iszero(staticcall(gas(), 2, from, sub(add(mload(add(page, 0x80)), 66), from), 0, 32)) {
+                revert(0, 0)
+            }
             hash := mload(0)
         }
     }
