@@ -108,6 +108,70 @@ contract CreditsTest is CreditsWorld {
         vm.assertEq(credits.chargedOf(store), 3400, "it may give it back again");
     }
 
+    /// @dev What is fixed stays fixed when a day is withdrawn. It binds where a batch ends, so that the next one begins with
+    /// the same register; inside of a batch both slots at it are certified anew, and nothing is left that it could contradict.
+    function test_AfterAWithdrawalAFixedBoundaryBindsWhereABatchEndsAndNotInside() public {
+        pass(mintCall(hours_(6, 8)));
+        pass(mintCall(hours_(8, 10)));
+        credits.withdraw(POINT, TODAY, "the reading at 8 was wrong");
+        Signed[] memory whole = hours_(6, 10);
+        whole[2] = reading(meter, SUB, MIDNIGHT + 8 * HOUR + 40, START + 8 * 3600 + 40);
+        Signed[] memory half = hours_(6, 8);
+        half[2] = whole[2];
+        refused(
+            mintCall(half),
+            abi.encodeWithSelector(ICredits.BoundaryFixed.selector, POINT, MIDNIGHT + 8 * HOUR, START + 8 * 3600)
+        );
+        pass(mintCall(whole));
+        vm.assertEq(credits.balanceOf(OWNER, credits.idOf(POINT, TODAY)), 4 * HOUR, "all of it, once");
+        (, uint32 wh,) = credits.slotOf(POINT, MIDNIGHT + 7 * HOUR);
+        vm.assertEq(wh, 3640);
+        refused(
+            mintCall(hours_(8, 10)), abi.encodeWithSelector(ICredits.SlotTaken.selector, POINT, MIDNIGHT + 8 * HOUR)
+        );
+        // A profile that says something else at 8, with its own hours around what is there.
+        pass(dayCall(day(0)));
+        vm.assertEq(credits.balanceOf(OWNER, credits.idOf(POINT, TODAY)), 24 * HOUR, "the day, once");
+    }
+
+    /// @dev A profile skips what is taken, and meets each neighbour at its register.
+    /// forge-config: default.fuzz.runs = 48
+    function testFuzz_AProfileFillsWhatIsFree(uint256 taken) public {
+        uint256 n = 0;
+        for (uint256 h = 0; h < 24; h++) {
+            if (taken >> h & 1 == 0) continue;
+            pass(mintCall(hours_(h, h + 1)));
+            n++;
+        }
+        bytes memory call = dayCall(day(0));
+        if (n == 24) refused(call, abi.encodeWithSelector(ICredits.SlotTaken.selector, POINT, MIDNIGHT));
+        else pass(call);
+        vm.assertEq(credits.balanceOf(OWNER, credits.idOf(POINT, TODAY)), 24 * HOUR, "the day, once");
+        for (uint256 h = 0; h < 24; h++) {
+            (bool certified, uint32 wh,) = credits.slotOf(POINT, MIDNIGHT + uint40(h) * HOUR);
+            vm.assertTrue(certified && wh == 3600, "each of its hours");
+        }
+        refused(call, abi.encodeWithSelector(ICredits.SlotTaken.selector, POINT, MIDNIGHT));
+    }
+
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_AProfileThatContradictsANeighbourIsRefused(uint256 hour) public {
+        hour = between(hour, 0, 22);
+        Signed[] memory batch = hours_(hour, hour + 1);
+        // Its end is read late: in the profile the 30 Wh after the full hour are the next hour's.
+        batch[1] = reading(meter, SUB, MIDNIGHT + uint40(hour + 1) * HOUR + 30, uint64(START + (hour + 1) * 3600 + 30));
+        pass(mintCall(batch));
+        refused(
+            dayCall(day(0)),
+            abi.encodeWithSelector(
+                ICredits.BoundaryFixed.selector,
+                POINT,
+                MIDNIGHT + uint40(hour + 1) * HOUR,
+                START + (hour + 1) * 3600 + 30
+            )
+        );
+    }
+
     // --- who may mint ------------------------------------------------------------------------------------------------
 
     function test_OnlyAPlantOfItsMeteringPointMints() public {
