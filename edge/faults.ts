@@ -9,7 +9,7 @@ import { writeSync } from 'node:fs';
  *   NAME=delay@MS   wait so long at each passing: a slow fsync, say (in the writer's thread only)
  *
  * Each write has two places: `WHAT.before` its commit, where nothing is on disk ("failed"), and `WHAT.after` it, where
- * all is and nobody knows ("failed but persisted"). WHAT is the name of the job (store/writer.ts). Chain: `anchor.sent`,
+ * all is and nobody knows ("failed but persisted"). WHAT is the name of the job (store/writer.ts). Chain: `anchor.sent` and `credit.sent`,
  * after the broadcast and before it is written down. What fails or ends here says so first, on standard error.
  */
 type Fault = { act: 'kill' | 'error' | 'delay'; n: number };

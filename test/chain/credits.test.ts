@@ -1,11 +1,13 @@
 /** Certificates on a city's chain that does all that chains do: the store says what the chain says, and nothing is lost. */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Hex, keccak256, parseTransaction } from 'viem';
 import { describe, expect, it } from 'vitest';
 import { commitment } from '../../edge/chain/commitment.ts';
 import { type ClaimLine, claimData, grantWithdrawerData, withdrawData } from '../../edge/chain/credits-contract.ts';
 import { amendData } from '../../edge/chain/devices-contract.ts';
 import { sendOnce } from '../../edge/chain/setup.ts';
+import { startMinting, TestPlant } from '../credits/rig-gateway.ts';
 import { CHAIN_ID, ChainProxy, CITY, type Fate } from '../support/anvil.ts';
 import { start } from '../support/cli.ts';
 import type { TestGateway } from '../support/gateway.ts';
@@ -314,5 +316,34 @@ describe('the sender of credits', { timeout: 120_000 }, () => {
     ]);
     expect(creditingOf(gateway).events.isKeyShown(commitment(plant.did))).toBe(true);
     expect(await city.finish(gateway)).toMatchObject({ certificates: 3 });
+  });
+});
+
+describe('an embedded chain that was lost', { timeout: 120_000 }, () => {
+  it('is begun anew with its contracts where they were, and all is minted on it again; a claim is said to be gone', async () => {
+    const dataFolder = tempFolder();
+    const first = await startMinting({ dataFolder });
+    const plant = await TestPlant.at(first);
+    await plant.read(...hours(2));
+    await minted(first, 2);
+    const { places, wallet } = creditingOf(first);
+    const line1 = { meteringPoint: commitment(plant.sub), slot: slotAt(0), wh: 100 };
+    await wallet?.claim([line1], ZERO, 0, '');
+    await until(() => creditingOf(first).rows.counts().claimedWh === 100, 'claimed');
+    await first.finish();
+    rmSync(join(dataFolder, 'chain'), { recursive: true });
+
+    const second = await startMinting({ dataFolder });
+    await until(() => creditingOf(second).state?.reachable === true, 'it follows the new chain');
+    await until(() => mintsOf(second).at(1)?.status === 'confirmed', 'minted on it');
+    await until(() => creditingOf(second).rows.counts().mintedWh === 1000, 'and followed');
+    await line(second, 'the claim of 100 Wh went with blocks that the chain has lost; ask for it again');
+    expect(creditingOf(second).places?.credits).toBe(places?.credits);
+    expect(creditingOf(second).rows.counts()).toMatchObject({ mintedWh: 1000, claimedWh: 0, refused: 0 });
+    expect(mintsOf(second).map(({ status, nonce }) => [status, nonce])).toEqual([
+      ['lost', 3],
+      ['confirmed', 3],
+    ]);
+    await second.finish();
   });
 });
