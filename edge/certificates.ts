@@ -167,7 +167,7 @@ class Certificates {
       claimedWh: row.claimedWh,
       state,
       code: state === 'refused' ? row.code : null,
-      detail: state === 'refused' ? row.detail : null,
+      detail: state === 'refused' ? row.detail : mint ? otherReadings(row, mint.data) : null,
       flags: flagsOf(row).map(({ flag }) => flag),
       owner: mint ? String(mint.data.owner) : null,
       transaction: this.#minted(row),
@@ -285,6 +285,8 @@ class Certificates {
     const mint = news.mintOf(row.pointId, row.slot, row.version);
     // A file of what was withdrawn would hold offline, and be worth nothing.
     if (!mint || state !== 'minted') throw notMinted(row, state);
+    const others = otherReadings(row, mint.data);
+    if (others) throw new EdgeError('CREDIT_OTHER_READINGS', `${id}: ${others}`);
     const contract = this.#o.contract();
     if (!contract) throw new EdgeError('CREDITS_OFF', 'the chain is not known yet');
     const indexes = row.startIdx === row.endIdx ? [row.startIdx] : [row.startIdx, row.endIdx];
@@ -519,6 +521,12 @@ const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCas
 
 function flagsOf(row: CertificateRow): Flag[] {
   return JSON.parse(row.flags) as Flag[];
+}
+
+/** Anybody may mint: with other readings of the same hour it is another number, which the chain then holds. */
+function otherReadings(row: Row, { amounts, firstSlot }: Record<string, unknown>): string | null {
+  const certified = Number((amounts as unknown[])[(row.slot - Number(firstSlot)) / HOUR]);
+  return certified === row.wh ? null : `minted by somebody as ${certified} Wh, with other readings of this hour`;
 }
 
 const notMinted = (row: Row, state: CertificateState): EdgeError =>

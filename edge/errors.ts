@@ -583,6 +583,12 @@ const table = {
     title: 'The certificate is not one that waits after a withdrawal',
     todo: 'Withdraw the day first, and give the id of its next version (GET /certificates?state=ready).',
   },
+  CREDIT_OTHER_READINGS: {
+    status: 409,
+    act: 'refuse',
+    title: 'The chain certified that hour with other readings',
+    todo: 'What the chain holds counts (GET /certificates/{id} says how much). Whoever minted it has the proof of it.',
+  },
   CREDIT_INVALID: {
     status: 400,
     act: 'refuse',

@@ -106,6 +106,21 @@ describe('certificates over HTTP', () => {
     expect(no.body).toMatchObject({ status: 409, code: 'CREDIT_NOT_MINTED', detail: expect.stringContaining('ready') });
   });
 
+  it('says so where somebody minted an hour with other readings, and gives no file that would not hold', async () => {
+    const { gateway, plant, ask } = await startRig();
+    const event = gateway.parts.store.get<{ data: string }>("SELECT data FROM credit_events WHERE event = 'Minted'");
+    const { amounts, firstSlot } = JSON.parse(event?.data ?? '') as { amounts: number[]; firstSlot: number };
+    const id = idOf(plant, (firstSlot - SLOT) / HOUR);
+    expect((await ask(`/certificates/${id}/file`)).status).toBe(200);
+    const sql = "UPDATE credit_events SET data = json_set(data, '$.amounts[0]', ?) WHERE event = 'Minted'";
+    await gateway.parts.store.write({ statements: [{ sql, params: [(amounts[0] as number) + 5] }] });
+    expect((await ask(`/certificates/${id}`)).body).toMatchObject({
+      state: 'minted',
+      detail: `minted by somebody as ${(amounts[0] as number) + 5} Wh, with other readings of this hour`,
+    });
+    expect((await ask(`/certificates/${id}/file`)).body).toMatchObject({ code: 'CREDIT_OTHER_READINGS' });
+  });
+
   it('claims: an entry of the audit, the name hashed with a salt that is told once', async () => {
     const { plant, ask, deeds, calls } = await startRig();
     const id = idOf(plant, 0);
