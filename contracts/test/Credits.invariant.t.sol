@@ -47,6 +47,8 @@ contract Town is CreditsWorld {
         mapping(uint256 hour => bool) inResidual;
         /// By the hour that it ends at.
         mapping(uint256 hour => Residual) residuals;
+        /// 1 and the register that a batch or a residual began or ended with at this hour.
+        mapping(uint256 hour => uint256) ends;
         uint256 certifiedSum;
         uint256 residualSum;
         uint256 claimed;
@@ -95,6 +97,8 @@ contract Town is CreditsWorld {
     ];
     mapping(string name => uint256) internal count;
     uint256 public calls;
+    /// @dev What was sent last was a day profile.
+    bool private profiled;
 
     /// @dev What must stay false, or empty.
     string public wrong;
@@ -342,6 +346,7 @@ contract Town is CreditsWorld {
             }
             return false;
         }
+        profiled = b.readings.length == 0;
         follow(logs);
         count[what]++;
         sent.push(call);
@@ -568,13 +573,26 @@ contract Town is CreditsWorld {
             if (wh > most(i, hour, hour + 1)) wrong = "more than its registers show";
             sum += wh;
         }
+        // Of a profile, which may have left out what was taken, it isn't said where its parts end.
+        if (!profiled) {
+            uint256 n = 0;
+            for (; n < m.amounts.length * 8 && uint32(m.amounts[n / 8] >> (224 - 32 * (n % 8))) != 0; n++) {}
+            meet(p, first, m.startRegister);
+            meet(p, first + n, m.endRegister);
+        }
         p.certifiedSum += sum;
         if (sum != m.minted) wrong = "the sum isn't that of the slots";
         if (m.owner != p.owner) wrong = "somebody else's plant";
     }
 
+    /// @dev Two that meet at a boundary show the same register there, whatever was withdrawn between.
+    function meet(Plant storage p, uint256 hour, uint256 register) private {
+        if (p.ends[hour] != 0 && p.ends[hour] != register + 1) wrong = "another register at a boundary";
+        p.ends[hour] = register + 1;
+    }
+
     function followResidual(Vm.Log memory log) private {
-        (, uint40 from, uint40 until, uint256 minted, uint256 debited,,) =
+        (, uint40 from, uint40 until, uint256 minted, uint256 debited, uint64 start, uint64 end) =
             abi.decode(log.data, (address, uint40, uint40, uint256, uint256, uint64, uint64));
         uint256 i = plantOf(log.topics[2]);
         Plant storage p = plants[i];
@@ -584,6 +602,8 @@ contract Town is CreditsWorld {
             if (p.certified[h] != 0 || p.inResidual[h]) wrong = "a slot twice, by a residual";
             p.inResidual[h] = true;
         }
+        meet(p, a, start);
+        meet(p, b, end);
         p.residuals[b] = Residual({from: a, wh: minted});
         p.residualSum += minted;
         if (minted > most(i, a, b)) wrong = "a residual of more than its registers show";

@@ -283,6 +283,31 @@ contract CreditsTwiceTest is CreditsWorld {
         assertUsable(6 * HOUR);
     }
 
+    /// @dev A withdrawal frees the hours of its day, not where they meet those of other days and residuals.
+    function test_NotByAWithdrawalAndOtherBoundaries() public {
+        Signed[] memory eve = hours_(meter, 20, 24);
+        eve[4] = shows(meter, 24, -55);
+        Signed[] memory morning = hours_(meter, 24, 30);
+        morning[0] = eve[4];
+        send(mintCall(eve));
+        send(mintCall(morning));
+        send(residualCall(shows(meter, 17, 0), shows(meter, 20, 0)));
+        assertUsable(13 * HOUR);
+        credits.withdraw(POINT, TODAY, "the meter was wrong");
+        eve[4] = shows(meter, 24, 55);
+        refused(mintCall(eve), ICredits.BoundaryFixed.selector);
+        (eve[0], eve[4]) = (shows(meter, 20, -55), shows(meter, 24, -55));
+        refused(mintCall(eve), ICredits.BoundaryFixed.selector);
+        eve[0] = shows(meter, 20, 0);
+        send(mintCall(eve));
+        credits.withdraw(POINT, TODAY + 1, "the meter was wrong");
+        morning[0] = shows(meter, 24, -60);
+        refused(mintCall(morning), ICredits.BoundaryFixed.selector);
+        morning[0] = eve[4];
+        send(mintCall(morning));
+        assertUsable(13 * HOUR);
+    }
+
     /// @dev What was claimed stays claimed: the new version has only the rest.
     function test_NotByAClaimBeforeTheWithdrawal() public {
         send(mintCall(hours_(meter, 6, 12)));
