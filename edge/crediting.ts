@@ -356,7 +356,7 @@ export class Crediting {
     const versions = this.rows.versions(pointId, dayOf(from), dayOf(until));
     for (const { event, slot, version, data } of this.rows.chainWord(pointId, from, until)) {
       const d = JSON.parse(data) as { device: string; startRegister: number; endRegister: number } & (
-        | { firstSlot: number; amounts: number[] }
+        | { firstSlot: number; amounts: number[]; skipped?: number[] }
         | { from: number; until: number }
       );
       const [start, end] = 'amounts' in d ? [d.firstSlot, d.firstSlot + d.amounts.length * HOUR] : [d.from, d.until];
@@ -364,7 +364,13 @@ export class Crediting {
       if (!fixed.some((f) => f.at === start)) fixed.push({ at: start, registerWh: d.startRegister, device });
       if (!fixed.some((f) => f.at === end)) fixed.push({ at: end, registerWh: d.endRegister, device });
       if (event === 'ResidualMinted') for (let at = start; at < end; at += HOUR) taken.add(at);
-      else if (version === (versions.get(dayOf(slot)) ?? 0)) taken.add(slot);
+      else if (version === (versions.get(dayOf(slot)) ?? 0)) {
+        taken.add(slot);
+        // Hours of nothing that were certified with it have no row of their own.
+        if ('amounts' in d)
+          for (const [i, wh] of d.amounts.entries())
+            if (wh === 0 && !d.skipped?.includes(i)) taken.add(d.firstSlot + i * HOUR);
+      }
     }
     for (const { purpose, about } of this.minter?.inFlight() ?? [])
       if (purpose === 'mint' && about.point === pointId)

@@ -314,7 +314,8 @@ export function decodeCreditsLog(topics: readonly Hex[], data: Hex): CreditsEven
         event: eventName as unknown as string,
         args: Object.fromEntries(named.map(([k, v]) => [k, jsonOf(v)])),
       };
-      if (event.event === 'Minted') event.args.amounts = amountsOf((args as unknown as { amounts: bigint[] }).amounts);
+      if (event.event === 'Minted')
+        Object.assign(event.args, amountsOf((args as unknown as { amounts: bigint[] }).amounts));
       return event;
     } catch {
       // not one of these
@@ -325,15 +326,18 @@ export function decodeCreditsLog(topics: readonly Hex[], data: Hex): CreditsEven
 const CERTIFIED = 2 ** 31;
 
 /**
- * Wh by slot, from the first one on: 32 bits each, 8 to a word, from the highest bits on. Slots that were left out have 0,
- * and none stand at the end.
+ * Wh by slot, from the first one on to the last that was certified: 32 bits each, 8 to a word, from the highest bits on.
+ * Of those between that were left out (`skipped`, by their place) the amount is 0, as it may be of one that was certified.
  */
-function amountsOf(words: readonly bigint[]): number[] {
-  const amounts = words.flatMap((word) =>
-    Array.from({ length: 8 }, (_, lane) => Number((word >> BigInt(32 * (7 - lane))) & 0xffffffffn) % CERTIFIED),
+function amountsOf(words: readonly bigint[]): { amounts: number[]; skipped: number[] } {
+  const lanes = words.flatMap((word) =>
+    Array.from({ length: 8 }, (_, lane) => Number((word >> BigInt(32 * (7 - lane))) & 0xffffffffn)),
   );
-  while (amounts.at(-1) === 0) amounts.pop();
-  return amounts;
+  while (lanes.at(-1) === 0) lanes.pop();
+  return {
+    amounts: lanes.map((lane) => lane % CERTIFIED),
+    skipped: lanes.flatMap((lane, i) => (lane === 0 ? [i] : [])),
+  };
 }
 
 /** A slot is a part of what an event certifies: `wh` is what of it the owner has got. */
@@ -357,7 +361,7 @@ export type Before = {
 };
 
 /**
- * What an event says slot by slot. Of a mint, what was claimed of a slot in earlier versions is taken off that slot, and
+ * What an event says slot by slot, but for hours of nothing. Of a mint, what was claimed of a slot in earlier versions is taken off that slot, and
  * what else was debited, off the first slots on, as the contract does.
  */
 export function partsOf({ event, args: a }: CreditsEvent, before: Before): EventPart[] {
