@@ -16,8 +16,10 @@ import type { ChainPlace } from './chain/place.ts';
 import type { Registrar } from './chain/registrar.ts';
 import type { Config } from './config.ts';
 import { creditDocuments } from './credit-documents.ts';
+import { creditSamples } from './credit-samples.ts';
 import { certificateSchema } from './credits/certificate.ts';
 import { Certifier, type ChainWord } from './credits/certifier.ts';
+import { batchesOf, residualBatch, slotsOf } from './credits/due.ts';
 import { CERTIFIED_KINDS } from './credits/gather.ts';
 import { monthInHurry } from './credits/rec/rec.ts';
 import { dayOf } from './credits/time.ts';
@@ -29,14 +31,7 @@ import type { Log } from './log/log.ts';
 import type { People } from './people.ts';
 import { CreditEvents } from './store/credit-events.ts';
 import { CreditNews } from './store/credit-news.ts';
-import {
-  type CertificateRow,
-  CreditRows,
-  type Minted,
-  type ResidualRow,
-  saveCertificate,
-  saveResidual,
-} from './store/credits.ts';
+import { CreditRows, saveCertificate, saveResidual } from './store/credits.ts';
 import type { Device, Devices } from './store/devices.ts';
 import type { Entries } from './store/entries.ts';
 import { MAX_BLOCKS } from './store/followed.ts';
@@ -389,7 +384,8 @@ export class Crediting {
       .filter((c) => mayGo(c, c.slot) && (c.version === 0 || this.#mayReissue(c.pointId, dayOf(c.slot), c.version)));
     const until = Math.floor(this.#p.now().receivedMs / 1000) - this.#p.config.credits.residualDays * DAY;
     const residuals = this.rows.readyResiduals(until, MOST_RESIDUALS).filter((r) => mayGo(r, r.fromAt));
-    return [...this.#batches(ready), ...residuals.map((r) => this.#residual(r))];
+    const issOf = (id: number): string => this.#p.devices.byId(id)?.did ?? '';
+    return [...batchesOf(ready, this.#alone, issOf), ...residuals.map((r) => residualBatch(r, issOf))];
   }
 
   #mayReissue(point: string, day: number, version: number): boolean {
@@ -407,45 +403,6 @@ export class Crediting {
     const device = this.#p.devices.byId(id);
     const held = device && this.#p.registered(device);
     return held !== undefined && (held.status === 'active' || held.status === 'replaced') && !/^0x0*$/.test(held.owner);
-  }
-
-  #batches(ready: readonly (CertificateRow & Minted)[]): Batch[] {
-    const batches: { batch: Batch; last: CertificateRow }[] = [];
-    const sorted = ready.toSorted((a, b) => (a.point < b.point ? -1 : a.point > b.point ? 1 : a.slot - b.slot));
-    for (const c of sorted) {
-      const open = batches.at(-1);
-      if (open && this.#goesOn(open.last, c)) {
-        (open.batch.slots as number[]).push(c.slot);
-        if (c.shape === 'reading') (open.batch.entries as number[]).push(c.endIdx);
-        open.last = c;
-        continue;
-      }
-      const entries = c.shape === 'profile' ? [c.startIdx] : [c.startIdx, c.endIdx];
-      const kind = c.shape === 'profile' ? 'day' : 'slots';
-      batches.push({ batch: { kind, ...this.#of(c), slots: [c.slot], entries }, last: c });
-    }
-    return batches.map(({ batch }) => batch).sort((a, b) => (a.slots[0] as number) - (b.slots[0] as number));
-  }
-
-  #goesOn(last: CertificateRow, c: CertificateRow): boolean {
-    if (last.point !== c.point || last.device !== c.device || last.shape !== c.shape) return false;
-    if (dayOf(last.slot) !== dayOf(c.slot) || last.version !== c.version) return false;
-    if (c.shape === 'profile') return last.startIdx === c.startIdx;
-    if (this.#alone.has(last.id) || this.#alone.has(c.id)) return false;
-    return last.slot + HOUR === c.slot && last.endIdx === c.startIdx;
-  }
-
-  #residual(r: ResidualRow): Batch {
-    return {
-      kind: 'residual',
-      ...this.#of(r),
-      slots: [r.fromAt, r.untilAt],
-      entries: [r.startIdx, r.endIdx],
-    };
-  }
-
-  #of({ device, point, pointId }: { device: number; point: string; pointId: string }) {
-    return { iss: this.#p.devices.byId(device)?.did ?? '', sub: point, point: pointId as Hex };
   }
 
   /** What the contract does not take is refused, slot by slot: those it went with are tried by themselves. */
@@ -488,45 +445,14 @@ export class Crediting {
   }
 
   samples(): Sample[] {
-    const { ready, refused, minted, withdrawn, mintedWh, claimedWh, residualWh } = this.rows.counts();
-    const gauge = (name: string, help: string, value: number, labels: Record<string, string> = {}): Sample => ({
-      name: `sejong_edge_${name}`,
-      help,
-      type: 'gauge',
-      value,
-      labels,
+    return creditSamples(this.rows.counts(), {
+      pending: this.minter?.state.pending ?? 0,
+      lag: this.#p.log.size - this.certifier.next,
     });
-    const certificates = (state: string, value: number): Sample =>
-      gauge('certificates', 'Certificates by what became of them.', value, { state });
-    return [
-      certificates('ready', ready),
-      certificates('refused', refused),
-      certificates('minted', minted),
-      certificates('withdrawn', withdrawn),
-      gauge('credits_minted_wh', 'Wh that were minted and stand.', mintedWh),
-      gauge('credits_residual_wh', 'Wh that were minted as residuals.', residualWh),
-      gauge('credits_claimed_wh', 'Wh that were claimed.', claimedWh),
-      gauge(
-        'credits_pending',
-        'Transactions of the credits account that are on their way.',
-        this.minter?.state.pending ?? 0,
-      ),
-      gauge(
-        'credits_lag_entries',
-        'Entries that were not read for certificates yet.',
-        this.#p.log.size - this.certifier.next,
-      ),
-    ];
   }
 }
 
 const reissueKey = (point: string, day: number, version: number): string => `reissue ${point} ${day} ${version}`;
-
-const slotsOf = ({ kind, slots }: Pick<Batch, 'kind' | 'slots'>): number[] => {
-  if (kind !== 'residual') return [...slots];
-  const [from, until] = slots as [number, number];
-  return Array.from({ length: (until - from) / HOUR }, (_, i) => from + i * HOUR);
-};
 
 /** What the API says of certificates; undefined where there are none. */
 export function creditParts(

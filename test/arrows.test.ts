@@ -71,12 +71,14 @@ const LAYERS: [string, string[]][] = [
       ...['commitment', 'credits-reader'].map((f) => `edge/chain/${f}.ts`),
     ],
   ]),
+  ['edge/credit-samples.ts', ['edge/api/parts.ts', 'edge/store/']],
   // Builds certificates and credits for gateway.ts.
   [
     'edge/crediting.ts',
     [
       ...['edge/errors.ts', 'edge/caps.ts', 'edge/config.ts', 'edge/identity.ts', 'edge/people.ts', 'edge/wire/'],
-      ...['edge/api/parts.ts', 'edge/certificates.ts', 'edge/credit-documents.ts', 'edge/chain/', 'edge/credits/'],
+      ...['edge/api/parts.ts', 'edge/certificates.ts', 'edge/credit-documents.ts', 'edge/credit-samples.ts'],
+      ...['edge/chain/', 'edge/credits/'],
       ...['edge/intake/clock.ts', 'edge/log/', 'edge/store/'],
     ],
   ],
