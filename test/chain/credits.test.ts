@@ -19,20 +19,24 @@ const ZERO = `0x${'00'.repeat(32)}` as Hex;
 const about = (lines: ClaimLine[]) => ({ text: 'a claim', lines });
 
 describe('certificates on a city chain', { timeout: 120_000 }, () => {
-  it('are minted in one transaction a day; and again where a reorg took that back, though it was final', async () => {
+  it('are minted, and again where a reorg took that back, though it was final', async () => {
     const city = await CreditCity.build();
     const gateway = await city.gateway();
     const plant = await city.plant(gateway);
     const snapshot = await city.chain.call<string>('evm_snapshot');
     await plant.read(...hours(3));
     await minted(gateway, 3);
-    expect(expectOne(mintsOf(gateway))).toMatchObject({ status: 'confirmed', about: { kind: 'slots' } });
+    // One transaction, or more where an anchor came between the readings.
+    const first = mintsOf(gateway);
+    for (const mint of first) expect(mint).toMatchObject({ status: 'confirmed', about: { kind: 'slots' } });
+    expect(first.flatMap(({ about }) => about.slots)).toHaveLength(3);
     const before = gateway.lines.length;
     await city.chain.call('evm_revert', snapshot);
     await until(() => creditingOf(gateway).summary().certificates === 0, 'the events are taken back');
     await minted(gateway, 3);
-    await until(() => mintsOf(gateway).length === 2, 'sent anew');
-    expect(mintsOf(gateway).map(({ status }) => status)).toEqual(['lost', 'confirmed']);
+    const again = mintsOf(gateway);
+    expect(again.slice(0, first.length).map(({ status }) => status)).toEqual(first.map(() => 'lost'));
+    expect(again.slice(first.length).map(({ status }) => status)).toEqual(['confirmed']);
     expect(gateway.lines.slice(before).filter((l) => /refused|CREDIT_REFUSED/i.test(l))).toEqual([]);
     await plant.read(...hours(1, 5));
     await minted(gateway, 4);
@@ -293,7 +297,7 @@ describe('the sender of credits', { timeout: 120_000 }, () => {
       if (sent?.to?.toLowerCase() !== city.credits.toLowerCase()) return 'forward';
       return { result: keccak256(params[0] as Hex) };
     };
-    await plant.read(...hours(2, 1));
+    await plant.read(...hours(1, 1));
     const stuck = () => mintsOf(gateway)[1];
     await until(() => stuck()?.hashes.length === 3, 'replaced twice');
     expect(creditRows(gateway)).toHaveLength(2);
@@ -301,24 +305,24 @@ describe('the sender of credits', { timeout: 120_000 }, () => {
     await until(() => stuck()?.status === 'confirmed', 'mined');
     expect(stuck()).toMatchObject({ status: 'confirmed', nonce: 1 });
     expect(creditRows(gateway)).toHaveLength(2);
-    expect(await city.finish(gateway)).toMatchObject({ certificates: 3 });
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 2 });
   });
 
   it('shows the key of a P-256 meter, once, before its first hour', async () => {
     const city = await CreditCity.build();
     const gateway = await city.gateway();
     const plant = await city.plant(gateway, 'chip', city.account, { keyType: 'P-256' });
-    await plant.read(...hours(2));
-    await minted(gateway, 2);
+    await plant.read(...hours(1));
+    await minted(gateway, 1);
     await plant.read(...hours(1, 4));
-    await minted(gateway, 3);
+    await minted(gateway, 2);
     expect(creditRows(gateway).map(({ purpose, status }) => [purpose, status])).toEqual([
       ['key', 'confirmed'],
       ['mint', 'confirmed'],
       ['mint', 'confirmed'],
     ]);
     expect(creditingOf(gateway).events.isKeyShown(commitment(plant.did))).toBe(true);
-    expect(await city.finish(gateway)).toMatchObject({ certificates: 3 });
+    expect(await city.finish(gateway)).toMatchObject({ certificates: 2 });
   });
 });
 
@@ -327,8 +331,8 @@ describe('an embedded chain that was lost', { timeout: 120_000 }, () => {
     const dataFolder = tempFolder();
     const first = await startMinting({ dataFolder });
     const plant = await TestPlant.at(first);
-    await plant.read(...hours(2));
-    await minted(first, 2);
+    await plant.read(...hours(1));
+    await minted(first, 1);
     const { places, wallet } = creditingOf(first);
     const line1 = { meteringPoint: commitment(plant.sub), slot: slotAt(0), wh: 100 };
     await wallet?.claim([line1], ZERO, 0, '');
@@ -339,10 +343,10 @@ describe('an embedded chain that was lost', { timeout: 120_000 }, () => {
     const second = await startMinting({ dataFolder });
     await until(() => creditingOf(second).state?.reachable === true, 'it follows the new chain');
     await until(() => mintsOf(second).at(1)?.status === 'confirmed', 'minted on it');
-    await until(() => creditingOf(second).rows.counts().mintedWh === 1000, 'and followed');
+    await until(() => creditingOf(second).rows.counts().mintedWh === 500, 'and followed');
     await line(second, 'the claim of 100 Wh went with blocks that the chain has lost; ask for it again');
     expect(creditingOf(second).places?.credits).toBe(places?.credits);
-    expect(creditingOf(second).rows.counts()).toMatchObject({ mintedWh: 1000, claimedWh: 0, refused: 0 });
+    expect(creditingOf(second).rows.counts()).toMatchObject({ mintedWh: 500, claimedWh: 0, refused: 0 });
     expect(mintsOf(second).map(({ status, nonce }) => [status, nonce])).toEqual([
       ['lost', 3],
       ['confirmed', 3],
