@@ -91,14 +91,22 @@ function send(line: Line, upTo: number): void {
 }
 
 const each = Math.floor(o.messages / o.devices.length);
+if (each === 0) throw new Error(`${o.messages} messages of ${o.devices.length} devices are none of each`);
 const lines: Line[] = [];
 for (const device of o.devices) lines.push(await open(device, each));
 const latencies = new Float64Array(each * lines.length);
 let taken = 0;
 const started = performance.now();
+// One after the other, so that the rate is even and not in bursts of all connections.
+let next = 0;
+const pace = setInterval(() => {
+  if (o.rate === 0) return;
+  const due = Math.min(each * lines.length, Math.floor(((performance.now() - started) / 1000) * o.rate) + 1);
+  for (; next < due; next++) send(lines[next % lines.length] as Line, Math.floor(next / lines.length) + 1);
+}, 2);
 await Promise.all(
   lines.map(
-    (line, index) =>
+    (line) =>
       new Promise<void>((resolve, reject) => {
         let bytes = 0;
         line.socket.on('data', (data) => {
@@ -111,19 +119,11 @@ await Promise.all(
         });
         line.socket.on('close', () => reject(new Error(`closed after ${line.acked} of ${each}`)));
         if (o.rate === 0) send(line, o.window);
-        else {
-          // Spread over the second, so that the rate is even and not in bursts of all connections.
-          const gap = (1000 * lines.length) / o.rate;
-          const first = (gap * index) / lines.length;
-          const pace = setInterval(() => {
-            send(line, Math.floor((performance.now() - started - first) / gap) + 1);
-            if (line.sent === each) clearInterval(pace);
-          }, 2);
-        }
       }),
   ),
 );
 const seconds = (performance.now() - started) / 1000;
+clearInterval(pace);
 for (const { socket } of lines) {
   socket.removeAllListeners('close');
   socket.destroy();

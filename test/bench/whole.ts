@@ -57,7 +57,7 @@ export async function benchMemory(bench: Bench): Promise<void> {
         return found;
       };
       const name = devices.toLocaleString('en');
-      const quiet = await most(100, devices < 5000 ? devices : devices / 5);
+      const quiet = await most(100, devices);
       if (devices === MEMORY_WANTED[0]?.[0]) bench.row('resident memory, idle', `${Math.round(idle)} MB`);
       bench.row(`resident memory, ${name} connected, 100/s`, `${Math.round(quiet)} MB`, {
         [`of the ${wanted} MB wanted`]: ratio(quiet / wanted, 1, 'most'),
