@@ -13,6 +13,9 @@ const LAYERS: [string, string[]][] = [
   ['edge/caps.ts', []],
   ['edge/guard.ts', []],
   ['edge/wire/', ['edge/errors.ts', 'edge/wire/']],
+  // Protocols of devices, pure; and what device kinds are, which names drivers.
+  ['edge/drivers/', ['edge/errors.ts', 'edge/wire/', 'edge/drivers/']],
+  ['edge/profiles/', ['edge/errors.ts', 'edge/wire/', 'edge/drivers/', 'edge/profiles/']],
   ['edge/config.ts', ['edge/errors.ts']],
   ['edge/config-file.ts', ['edge/errors.ts', 'edge/config.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
@@ -28,7 +31,14 @@ const LAYERS: [string, string[]][] = [
   ['edge/store/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/']],
   ['edge/log/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
   // Siblings never import each other: gateway.ts hands functions in.
-  ...['intake', 'chain', 'witness', 'checks', 'api'].map((part): [string, string[]] => [
+  [
+    'edge/intake/',
+    [
+      ...['edge/errors.ts', 'edge/faults.ts', 'edge/caps.ts', 'edge/guard.ts', 'edge/tokens.ts', 'edge/tls.ts'],
+      ...['edge/wire/', 'edge/store/', 'edge/log/', 'edge/drivers/', 'edge/profiles/', 'edge/intake/'],
+    ],
+  ],
+  ...['chain', 'witness', 'checks', 'api'].map((part): [string, string[]] => [
     `edge/${part}/`,
     [
       ...['edge/errors.ts', 'edge/faults.ts', 'edge/caps.ts', 'edge/guard.ts', 'edge/tokens.ts', 'edge/tls.ts'],
@@ -96,7 +106,13 @@ const LAYERS: [string, string[]][] = [
   ]),
   ['edge/run-info.ts', ['edge/keystore.ts']],
   ['edge/anchoring.ts', ['edge/config.ts', 'edge/api/parts.ts', 'edge/chain/', 'edge/epoch/', 'edge/log/']],
-  ['edge/serial-lines.ts', ['edge/config.ts', 'edge/intake/', 'edge/store/']],
+  [
+    'edge/serial-lines.ts',
+    [
+      ...['edge/errors.ts', 'edge/config.ts', 'edge/keystore.ts', 'edge/drivers/', 'edge/profiles/'],
+      ...['edge/intake/', 'edge/store/'],
+    ],
+  ],
   ['edge/retain.ts', ['edge/config.ts', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
   ['edge/forget.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/intake/', 'edge/log/', 'edge/store/']],
   [

@@ -292,7 +292,7 @@ describe('intake over serial', () => {
     const serial = start('tty');
     await seen.line(`unit 1 on ${folder.path('tty')}: no SunS marker at 40000, 50000, 0`);
     await seen.until('more polls', () => serial.device().polls > 3);
-    expect(serial.device().errors['not-sunspec']).toBeGreaterThan(2);
+    expect(serial.device().errors.mismatch).toBeGreaterThan(2);
     expect(seen.lines).toHaveLength(1);
   });
 

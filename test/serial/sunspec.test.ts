@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inverterDeviation } from '../../edge/credits/inverter.ts';
+import { SerialFault } from '../../edge/drivers/fault.ts';
 import type { Read } from '../../edge/intake/serial/bus.ts';
-import { SerialFault } from '../../edge/intake/serial/fault.ts';
 import {
   COMMON,
   decodeModel,

@@ -4,9 +4,10 @@
  * A slave's poll is a {@link Job}, which yields one read after the other; the bus carries out one read at a time and
  * then chooses again, so that a long discovery never holds up a poll.
  */
+
+import { type FaultKind, SerialFault } from '../../drivers/fault.ts';
 import { errorLine } from '../../errors.ts';
 import type { SenmlRecord } from '../../wire/senml.ts';
-import { type FaultKind, SerialFault } from './fault.ts';
 import { type LineSettings, RtuMaster } from './master.ts';
 
 /** Holding registers to read in one request. */

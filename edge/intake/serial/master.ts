@@ -8,7 +8,7 @@
  */
 import { stat } from 'node:fs/promises';
 import type { SerialPort } from 'serialport';
-import { SerialFault } from './fault.ts';
+import { SerialFault } from '../../drivers/fault.ts';
 import { type Answer, AnswerParser, answerBytes, exceptionName, readRequest } from './rtu.ts';
 
 export type LineSettings = { path: string; baudRate: number; parity: 'none' | 'even' | 'odd' };

@@ -2,9 +2,10 @@
  * SunSpec: how an inverter is found behind a Modbus address, and what its registers mean (SunSpec Device Information
  * Model Specification; models 1 and 101 to 103). Pure: what must be read is yielded, the registers come back in.
  */
+
+import { SerialFault } from '../../drivers/fault.ts';
 import type { SenmlRecord } from '../../wire/senml.ts';
 import type { Driver, Job, Read } from './bus.ts';
-import { SerialFault } from './fault.ts';
 
 type PointType = 'uint16' | 'int16' | 'enum16' | 'sunssf' | 'acc32' | 'bitfield32' | 'string' | 'pad';
 type PointDefinition = readonly [name: string, type: PointType, words: number, scaleFactor?: string];
@@ -223,7 +224,7 @@ export function* discover(): Generator<Read, Discovery, Uint16Array> {
     const marker = yield* readIfThere({ address: base, count: 2 });
     if (marker?.[0] === SUNS[0] && marker[1] === SUNS[1]) return { base, models: yield* walk(base + 2) };
   }
-  throw new SerialFault('not-sunspec', `no SunS marker at ${BASES.join(', ')}`);
+  throw new SerialFault('mismatch', `no SunS marker at ${BASES.join(', ')}`);
 }
 
 function* walk(start: number): Generator<Read, Model[], Uint16Array> {
@@ -239,7 +240,7 @@ function* walk(start: number): Generator<Read, Model[], Uint16Array> {
     models.push({ id, address, length });
     address += HEADER_WORDS + length;
   }
-  throw new SerialFault('not-sunspec', `the model chain breaks at ${address} after ${models.length} models`);
+  throw new SerialFault('mismatch', `the model chain breaks at ${address} after ${models.length} models`);
 }
 
 /** The driver of one inverter: discovered once per connection, then one request for each poll. */
@@ -251,7 +252,7 @@ export function sunspecDriver(): Driver {
     const { base, models } = yield* discover();
     const chain = `${models.length === 0 ? 'no model' : `models ${models.map((m) => m.id).join(', ')}`} at ${base}`;
     const found = models.find((m) => INVERTER_IDS.includes(m.id) && m.length >= INVERTER_WORDS - HEADER_WORDS);
-    if (found === undefined) throw new SerialFault('not-sunspec', `${chain}, but no inverter (101, 102 or 103)`);
+    if (found === undefined) throw new SerialFault('mismatch', `${chain}, but no inverter (101, 102 or 103)`);
     about = `${yield* nameplate(models)}, ${chain}`;
     return found;
   }
