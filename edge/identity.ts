@@ -28,6 +28,8 @@ export type Identity = {
   deviceKey: (did: string) => KeyObject;
   /** Makes and keeps a key; answers its DID. */
   makeDeviceKey: () => string;
+  /** A key or password of somebody else's device, as `keys put` keeps it. @throws EdgeError KEY_UNREADABLE */
+  secret: (name: string) => Uint8Array;
 };
 
 /** @throws EdgeError DATA_UNUSABLE, KEY_UNREADABLE */
@@ -57,8 +59,18 @@ export function openIdentity(config: Config): Identity {
       store.save(nameOf(did), secret);
       return did;
     },
+    secret: (name) => {
+      if (!SECRET_NAME.test(name) || !store.has(secretName(name)))
+        throw new EdgeError('KEY_UNREADABLE', `there is no secret ${JSON.stringify(name)}: sejong-edge keys put NAME`);
+      return store.load(secretName(name));
+    },
   };
 }
+
+/** What a person may call a secret. */
+export const SECRET_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
+export const secretName = (name: string): string => `secret-${name}`;
 
 /** One level at a time: Node's own recursive form never returns below /proc, where it is told ENOENT for ever. */
 function makeFolders(path: string): void {

@@ -20,6 +20,7 @@ const LAYERS: [string, string[]][] = [
   ['edge/config-file.ts', ['edge/errors.ts', 'edge/config.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
   ['edge/key-rotation.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/keystore.ts']],
+  ['edge/numbers.ts', ['edge/errors.ts', 'edge/keystore.ts']],
   ['edge/deeds.ts', []],
   ['edge/tokens.ts', ['edge/errors.ts']],
   ['edge/tls.ts', ['edge/errors.ts', 'edge/keystore.ts']],

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Hex } from 'viem';
@@ -9,7 +9,7 @@ import { rpcClient } from '../chain/rpc.ts';
 import type { Config } from '../config.ts';
 import { writeDeed } from '../deeds.ts';
 import { EdgeError } from '../errors.ts';
-import { keysFolder, newPassphrase, readPassphrase } from '../identity.ts';
+import { keysFolder, newPassphrase, readPassphrase, SECRET_NAME, secretName } from '../identity.ts';
 import { cleanKeys, rotatePassphrase, settleKeys } from '../key-rotation.ts';
 import { Keystore, readPrivate } from '../keystore.ts';
 import { encodeVerifierKey } from '../log/checkpoint.ts';
@@ -25,6 +25,8 @@ const CHAIN_MS = 10_000;
 export const command: Command = {
   usage: `keys rotate --passphrase [--new-passphrase-file FILE] [--config FILE | --data DIR]
        sejong-edge keys rotate --anchor | --witness [--config FILE | --data DIR]
+       sejong-edge keys put NAME [--text] [--config FILE | --data DIR] < FILE
+       sejong-edge keys list [--config FILE | --data DIR]
 
   --passphrase    encrypt all keys anew under another passphrase. Where the old one lies beside the keys, a new one is
                   made there; else give it:
@@ -32,6 +34,10 @@ export const command: Command = {
   --anchor        a new key for the account that anchors, in two steps: the first makes it and says its address; when
                   the owner of the contract has registered that for this log, the second takes it into use
   --witness       a new key to cosign other logs with; their operators must be given its verifier key
+  put NAME        keep a key or password of a device on a serial line, encrypted as the gateway's own keys are, under the
+                  name that its config has in \`secrets\`. It is read from standard input: hex, or with
+  --text          the characters of a password, without the line's end
+  list            the names of those that are kept
 ${LOCAL_USAGE}
 
 The gateway must not be running. A power cut at any moment leaves keys that are whole; the same command again goes on.
@@ -50,8 +56,10 @@ nor a key that the gateway holds for a device, which is that device's DID: repla
         witness: flag,
         log: flag,
         gateway: flag,
+        text: flag,
       },
     });
+    if (positionals[0] === 'put' || positionals[0] === 'list') return await secrets(positionals, values);
     const { passphrase, anchor, witness, log, gateway } = values;
     const asked = [passphrase, anchor, witness, log, gateway].filter((on) => on === true).length;
     if (positionals.join(' ') !== 'rotate' || asked !== 1)
@@ -71,6 +79,57 @@ nor a key that the gateway holds for a device, which is that device's DID: repla
     }
   },
 };
+
+/** Keys and passwords of devices, which the gateway needs to read them. */
+async function secrets(
+  [verb = '', name = '', ...more]: string[],
+  values: { text?: boolean | undefined; config?: string | undefined; data?: string | undefined },
+): Promise<number> {
+  const config = localConfig(values);
+  const folder = keysFolder(config);
+  settleKeys(folder);
+  if (verb === 'list' && name === '') {
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    for (const file of names.sort()) {
+      const found = /^secret-(.+)\.key$/.exec(file)?.[1];
+      if (found !== undefined) console.log(found);
+    }
+    return 0;
+  }
+  if (verb !== 'put' || more.length > 0 || !SECRET_NAME.test(name))
+    throw new EdgeError('USAGE', 'keys put NAME, the name of lower case letters, digits and -, at most 64');
+  // Not as an argument: those are seen by everybody on the machine, and kept in the shell's history.
+  if (process.stdin.isTTY) console.error(`the ${values.text ? 'password' : 'key in hex'} of ${name}, then Enter:`);
+  const given = await firstLine(process.stdin);
+  const secret = values.text ? Buffer.from(given, 'utf8') : Buffer.from(given.replace(/[\s:]/g, ''), 'hex');
+  if (!values.text && (!/^(?:[0-9a-f]{2})+$/i.test(given.replace(/[\s:]/g, '')) || secret.length > MAX_SECRET))
+    throw new EdgeError('USAGE', `${name}: what was given is not 1 to ${MAX_SECRET} bytes in hex (a password: --text)`);
+  if (secret.length === 0 || secret.length > MAX_SECRET)
+    throw new EdgeError('USAGE', `${name}: a password has 1 to ${MAX_SECRET} bytes`);
+  if (!existsSync(join(folder, 'gateway.key')))
+    throw new EdgeError('KEY_UNREADABLE', `there are no keys of a gateway in ${folder}: sejong-edge init first`);
+  const lock = Store.lock(join(config.dataFolder, 'edge.db'));
+  try {
+    Keystore.open(folder, readPassphrase(config)).save(secretName(name), secret);
+    writeDeed(config.dataFolder, { action: 'keys.secret', on: name, detail: { bytes: secret.length } });
+  } finally {
+    secret.fill(0);
+    lock.release();
+  }
+  console.log(`kept      ${name}, ${secret.length} bytes, encrypted in ${folder}`);
+  return 0;
+}
+
+const MAX_SECRET = 256;
+
+async function firstLine(input: NodeJS.ReadStream): Promise<string> {
+  let text = '';
+  for await (const chunk of input.setEncoding('utf8')) {
+    text += chunk as string;
+    if (text.includes('\n') || text.length > 4 * MAX_SECRET) break;
+  }
+  return text.split(/\r?\n/)[0] as string;
+}
 
 const FIXED = {
   log: 'a log (C2SP) is its origin and its key together: under another key everybody must take it for another log, and checkpoints, witnesses and the contract would contradict it. If the key may have leaked: freeze the old origin (sejong-edge fraud), and begin a new log with a new log.origin in an empty data folder; enrol the devices there, and keep the old data folder, whose receipts stay good up to its last anchor',

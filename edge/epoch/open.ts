@@ -24,6 +24,7 @@ import {
   salvageCounters,
   salvageDevices,
   salvagedLog,
+  salvageMarks,
   salvagePeople,
   salvageQuarantine,
   salvageTransactions,
@@ -251,6 +252,7 @@ async function takeOver(
       name: 'epoch',
       statements: [
         ...saveRegistry(devices, counters),
+        ...asides.flatMap((aside) => salvageMarks(aside, devices)),
         ...(next.reason === 'damaged'
           ? asides.flatMap((aside) => salvageTransactions(aside, aside.meta('origin') ?? next.previous.origin))
           : []),

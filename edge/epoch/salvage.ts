@@ -4,6 +4,7 @@ import { SalvagedLog } from '../log/salvage.ts';
 import { Aside } from '../store/aside.ts';
 import { CounterState, type Range } from '../store/counters.ts';
 import { deviceColumns, saveCounter, saveDevice } from '../store/devices.ts';
+import { saveMark } from '../store/marks.ts';
 import { newer, type Registered } from '../store/registry.ts';
 import type { SqlStatement, SqlValue } from '../store/store.ts';
 
@@ -83,6 +84,21 @@ export function salvageCounters(asides: readonly Aside[]): Map<string, CounterSt
       if (!counted.has(device)) keep(device, epoch, seq, [], lastMs);
   }
   return found;
+}
+
+/** What drivers kept of devices, which must keep their numbers (salvageDevices). Repeating it does no harm. */
+export function salvageMarks(aside: Aside, devices: readonly Registered[]): SqlStatement[] {
+  if (!aside.has('marks', 'name')) return [];
+  const dids = didsOf(aside);
+  const ids = new Map(devices.map(({ did, id }) => [did, id]));
+  const rows = aside.rows<{ id: number; device: number; name: string; value: number }>(
+    'SELECT id, device, name, value FROM marks WHERE id >= ? ORDER BY id LIMIT ?',
+    ({ id }) => id,
+  );
+  return [...rows].flatMap(({ device, name, value }) => {
+    const id = ids.get(dids.get(device) ?? '');
+    return id === undefined ? [] : [saveMark(id, name, value)];
+  });
 }
 
 /** Numbers of devices in this file, to their DIDs. */

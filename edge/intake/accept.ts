@@ -11,6 +11,7 @@
  */
 import { EdgeError, type ErrorCode } from '../errors.ts';
 import type { Device } from '../store/devices.ts';
+import type { SqlStatement } from '../store/store.ts';
 import { decodeDid } from '../wire/did.ts';
 import { decodeEnvelope, type Envelope } from '../wire/envelope.ts';
 import { signatureInvalid } from '../wire/keys.ts';
@@ -63,10 +64,14 @@ export class Accept {
 
   /**
    * @param bytes kept until the answer: the caller must not change them
+   * @param along what is to be on disk together with it, be it an entry or in quarantine
    * @throws EdgeError STORE_UNAVAILABLE: nothing is durable, acknowledge nothing
    */
-  offer(bytes: Uint8Array, source: Source): Promise<Outcome> {
-    return this.#enter(bytes, source, (job) => this.#check(job));
+  offer(bytes: Uint8Array, source: Source, along: readonly SqlStatement[] = []): Promise<Outcome> {
+    return this.#enter(bytes, source, (job) => {
+      job.along = along;
+      this.#check(job);
+    });
   }
 
   /** An entry of an earlier log, which was lost: verified again, it becomes one of this log, once. */
@@ -79,8 +84,9 @@ export class Accept {
   }
 
   /** Put something into quarantine that was found bad before it could be an envelope. */
-  refuse(bytes: Uint8Array, source: Source, refusal: EdgeError): Promise<Outcome> {
+  refuse(bytes: Uint8Array, source: Source, refusal: EdgeError, along: readonly SqlStatement[] = []): Promise<Outcome> {
     return this.#enter(bytes, source, (job) => {
+      job.along = along;
       job.refusal = refusal;
       this.#settle(job);
     });

@@ -6,6 +6,7 @@ import { type KeyObject, sign } from 'node:crypto';
 import { EdgeError } from '../errors.ts';
 import type { Device, Devices } from '../store/devices.ts';
 import type { Entries } from '../store/entries.ts';
+import type { SqlStatement } from '../store/store.ts';
 import { equalBytes } from '../wire/bytes.ts';
 import { decodeEnvelope, encodeEnvelope } from '../wire/envelope.ts';
 import { encodePack, resolveLegacy, type SenmlRecord } from '../wire/senml.ts';
@@ -78,16 +79,26 @@ export class Custodian {
     return equalBytes(decodeEnvelope(last.envelope).payload, encodePack(records)) ? last.idx : undefined;
   }
 
-  /** Sign records in the name of a device whose key the gateway holds, or in its own name, and accept them. */
-  submit(device: Device, topic: string, records: readonly SenmlRecord[]): Promise<Outcome> {
+  /**
+   * Sign records in the name of a device whose key the gateway holds, or in its own name, and accept them.
+   * @param atMs when they were true, Unix ms
+   * @param along what is to be on disk together with them
+   */
+  submit(
+    device: Device,
+    topic: string,
+    records: readonly SenmlRecord[],
+    atMs = Date.now(),
+    along: readonly SqlStatement[] = [],
+  ): Promise<Outcome> {
     const { did, sub, kind } = device;
     if (kind === GATEWAY_KIND) return this.#o.accept.say(records);
     const privateKey = this.#keys.get(did) ?? this.#o.privateKeyOf(did);
     this.#keys.set(did, privateKey);
     const seq = this.#nextSeq.get(did) ?? 0;
-    const claims = { iss: did, sub, iat: Math.floor(Date.now() / 1000), epoch: this.#o.boot, seq };
+    const claims = { iss: did, sub, iat: Math.floor(atMs / 1000), epoch: this.#o.boot, seq };
     const envelope = encodeEnvelope(claims, records, (signed) => new Uint8Array(sign(null, signed, privateKey)));
     this.#nextSeq.set(did, seq + 1);
-    return this.#o.accept.offer(envelope, { did, topic });
+    return this.#o.accept.offer(envelope, { did, topic }, along);
   }
 }

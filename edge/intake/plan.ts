@@ -95,6 +95,8 @@ export type Job = {
   refusal?: EdgeError;
   /** It was acknowledged in an earlier log: its counter is taken, and who may speak now is no matter. */
   carried?: true;
+  /** What is to be on disk together with it, be it an entry or in quarantine. */
+  along?: readonly SqlStatement[];
   own?: (own: Own) => void;
   settled: boolean;
   resolve: (outcome: Outcome) => void;
@@ -164,6 +166,7 @@ export class Plan {
     if (ended.length > 0) this.statements.push(saveLate(idx, firstEnding(ended)));
     this.#move(device, next, stamp);
     if (job.carried && device.kind === GATEWAY_KIND) this.#remember(decodeEnvelope(bytes), idx);
+    if (job.along) this.statements.push(...job.along);
   }
 
   /** Why what comes of a device that is over is not taken. What fills a gap leaves the highest counter as it is. */
@@ -321,7 +324,7 @@ export class Plan {
       seq: job.seq ?? null,
       receivedMs: job.stamp.receivedMs,
     };
-    this.statements.push(saveRefused(refused));
+    this.statements.push(saveRefused(refused), ...(job.along ?? []));
     const { code, detail, epoch, seq } = refused;
     this.#results.push([job, () => ({ kind: 'quarantined', code, detail, epoch, seq })]);
   }

@@ -415,6 +415,17 @@ CREATE TABLE credit_transactions (
 CREATE INDEX credit_transactions_status ON credit_transactions (status);
 `;
 
+/** What serial drivers keep with their readings (marks.ts). */
+const MARKS = `
+CREATE TABLE marks (
+  id INTEGER PRIMARY KEY,
+  device INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  value REAL NOT NULL,
+  UNIQUE (device, name)
+) STRICT;
+`;
+
 export const MIGRATIONS: readonly string[] = [
   TABLES,
   RECEIPTS,
@@ -426,5 +437,6 @@ export const MIGRATIONS: readonly string[] = [
   CONTENTS,
   PEOPLE,
   CREDITS,
+  MARKS,
 ];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -173,3 +173,38 @@ describe('the keys themselves', () => {
     expect((await gateway.finish()).audits).toMatchObject([{ action: 'keys.anchor', on: next }]);
   });
 });
+
+describe('keys and passwords of devices on serial lines', () => {
+  it('are kept encrypted under a name, read from standard input only, and the log has that they were', async () => {
+    const gateway = await startTestGateway();
+    const { dataFolder } = gateway.config;
+    await gateway.finish();
+    const put = (args: string[], input: string) => edge(['keys', 'put', ...args, '--data', dataFolder], { input });
+    const key = '000102030405060708090A0B0C0D0E0F';
+    expect(await put(['meter-1-guek'], `${key}\n`)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^kept {6}meter-1-guek, 16 bytes/),
+    });
+    expect(await put(['meter-1-password', '--text'], '12345678\n')).toMatchObject({ code: 0 });
+    expect(await put(['meter-2'], 'not hex\n')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('bytes in hex'),
+    });
+    expect(await put(['Meter 2'], `${key}\n`)).toMatchObject({ code: 2 });
+    expect(await put(['meter-2', '--text'], '\n')).toMatchObject({ code: 2 });
+    expect((await edge(['keys', 'list', '--data', dataFolder])).stdout).toBe('meter-1-guek\nmeter-1-password\n');
+    for (const file of readdirSync(join(dataFolder, 'keys')))
+      expect(readFileSync(join(dataFolder, 'keys', file), 'latin1')).not.toMatch(/12345678|0001020304050607/i);
+
+    const { secret } = openIdentity(gateway.config);
+    expect(hex(secret('meter-1-guek'))).toBe(key.toLowerCase());
+    expect(Buffer.from(secret('meter-1-password')).toString()).toBe('12345678');
+    expect(() => secret('meter-3')).toThrow('there is no secret "meter-3"');
+    expect(() => secret('../gateway')).toThrow('there is no secret');
+    const again = await startTestGateway({ dataFolder });
+    expect((await again.finish()).audits).toMatchObject([
+      { action: 'keys.secret', on: 'meter-1-guek' },
+      { action: 'keys.secret', on: 'meter-1-password' },
+    ]);
+  });
+});
