@@ -31,12 +31,15 @@ export class Numbers {
   }
 
   /**
+   * @param above the number is also higher than this
    * @returns 1 to 2^32 - 1, higher than all before
    * @throws EdgeError KEY_UNREADABLE where the file is not one; STORE_UNAVAILABLE where it cannot be written, or is not yet;
    * KEY_FIXED where there are no more
    */
-  next(name: string): number {
-    const row = this.#rows.get(name) ?? this.#begin(name);
+  next(name: string, above = 0): number {
+    let row = this.#rows.get(name) ?? this.#begin(name, above);
+    // The other side has seen more than we ever gave: another client, or another copy of the folder.
+    if (above >= row.next) row = this.#begin(name, above);
     if (row.next > MAX_NUMBER)
       throw new EdgeError('KEY_FIXED', `${name}: all numbers are used: give the device another key`);
     if (row.next > row.reserved) {
@@ -47,7 +50,7 @@ export class Numbers {
     return row.next++;
   }
 
-  #begin(name: string): Row {
+  #begin(name: string, above: number): Row {
     const path = this.#path(name);
     let used = 0;
     if (existsSync(path)) {
@@ -58,7 +61,7 @@ export class Numbers {
     }
     const now = this.#now();
     const floor = now > SINCE_MS && now < UNTIL_MS ? Math.floor((now - SINCE_MS) / 1000) : 0;
-    const next = Math.max(used + 1, floor, 1);
+    const next = Math.max(used + 1, floor, above + 1);
     const row = { next, reserved: Math.min(next + BLOCK, MAX_NUMBER), reserving: false };
     // Once, before the first one is used; all later blocks without holding anybody up.
     try {

@@ -73,6 +73,16 @@ describe('numbers that are given once', () => {
     expect(new Numbers(folder, () => Date.UTC(2150, 0, 1)).next('other')).toBe(1);
   });
 
+  it('are above what the other side has seen, and nothing below is given later', () => {
+    const numbers = new Numbers(folder, LONG_AGO);
+    expect(numbers.next('meter')).toBe(1);
+    const above = numbers.next('meter', 5000);
+    expect(above).toBeGreaterThan(5000);
+    expect(numbers.next('meter', 3)).toBe(above + 1);
+    expect(new Numbers(folder, LONG_AGO).next('meter')).toBeGreaterThan(above + 1);
+    expect(() => numbers.next('meter', MAX_NUMBER)).toThrow('all numbers are used');
+  });
+
   it('end where the counter of the cipher ends', () => {
     writeFileSync(join(folder, 'meter.numbers'), `${MAX_NUMBER - 2}\n`, { mode: 0o600 });
     const numbers = new Numbers(folder, LONG_AGO);

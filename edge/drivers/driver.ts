@@ -46,8 +46,8 @@ export type Exchange<A = unknown> = {
   thenBaudRate?: number;
   /** Before it is sent, the line goes on at this rate. */
   baudRate?: number;
-  /** What is heard is the exchange's own, in text: for a person who looks over the shoulder. */
-  says?: string;
+  /** Not before this many ms after the last answer; until then the line serves others. For a device that says: busy. */
+  afterMs?: number;
 };
 
 /** Good, or why one should think twice, in few words. What is bad is no reading at all. */
@@ -136,9 +136,10 @@ export type Setup<Settings = unknown, Device = unknown, From = unknown> = {
   marks: Readonly<Record<string, number>>;
   /**
    * A number that was never given before, nor will be again, over restarts too: a nonce. Reserved on disk in blocks.
-   * @throws SerialFault no-value while the next block is not on disk yet
+   * @param above what the other side has seen: the number is higher
+   * @throws EdgeError while the next block is not on disk yet, or where there are no more
    */
-  nextNumber(name: string): number;
+  nextNumber(name: string, above?: number): number;
 };
 
 /** What probing found, as config and profile would say it. */
