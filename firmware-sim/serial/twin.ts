@@ -3,8 +3,10 @@
  * register that only counts up. Faults on demand.
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { openPty, type Pty } from './pty.ts';
+import { sequence } from '../random.ts';
+import { SerialLine } from './line.ts';
 import { answer, exceptionTo, type Request, RequestFramer } from './rtu.ts';
+import type { Say, WireStation } from './station.ts';
 
 export type InverterOptions = {
   /** 1 to 247. */
@@ -30,26 +32,6 @@ export type InverterFaults = {
   /** Answer this late. */
   delayMs: number;
 };
-
-/** What goes wrong on the wire, in both directions. */
-export type LineFaults = {
-  /** Probability that a byte arrives as another one. */
-  corrupt: number;
-  /** Probability that a byte is lost. */
-  lose: number;
-};
-
-/** mulberry32 */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 const MILLIJOULES_PER_WH = 3_600_000n;
 const NOT_IMPLEMENTED = 0x8000;
@@ -87,7 +69,7 @@ export class Inverter {
     this.#options = options;
     this.unitId = options.unitId;
     this.base = options.base ?? 40000;
-    const start = options.startWh ?? 1_000_000 + Math.floor(seeded(options.seed)() * 8_000_000);
+    const start = options.startWh ?? 1_000_000 + Math.floor(sequence(options.seed)() * 8_000_000);
     this.#millijoules = this.#recall() ?? BigInt(start) * MILLIJOULES_PER_WH;
     this.#integratedTo = options.now();
   }
@@ -172,7 +154,7 @@ export class Inverter {
       NOT_IMPLEMENTED,
     ];
 
-    const noise = seeded(seed ^ Math.imul(Math.floor(ms / 10_000), 0x9e3779b1));
+    const noise = sequence(seed ^ Math.imul(Math.floor(ms / 10_000), 0x9e3779b1));
     const wobble = (range: number) => (2 * noise() - 1) * range;
     const watts = powerW(ms);
     // The smallest scale at which the power fits an int16: what large inverters do.
@@ -221,103 +203,70 @@ export class Inverter {
   }
 }
 
-/**
- * Longer than the silence of 3.5 characters at 9,600 baud, shorter than the gap that a master leaves: a pty has no
- * baud, so this stands for both.
- */
-const SILENCE_MS = 4;
-
-/** One wire with slaves on it. May be unplugged and plugged in again under the same name. */
-export class SerialLine {
-  readonly slaves: Inverter[];
-  readonly faults: LineFaults = { corrupt: 0, lose: 0 };
-  readonly #link: string;
-  readonly #random: () => number;
-  #pty: Pty | undefined;
+/** An inverter on a wire: a Modbus RTU slave. */
+export class InverterStation implements WireStation {
+  readonly inverter: Inverter;
   readonly #timers = new Set<NodeJS.Timeout>();
+  #framer = new RequestFramer();
+  #say: Say | undefined;
 
-  constructor(link: string, slaves: Inverter[], seed: number) {
-    this.#link = link;
-    this.slaves = slaves;
-    this.#random = seeded(seed);
+  constructor(inverter: Inverter) {
+    this.inverter = inverter;
   }
 
-  get path(): string | undefined {
-    return this.#pty?.path;
+  plug(say: Say): void {
+    this.#say = say;
+    this.#framer = new RequestFramer();
   }
 
-  plug(): void {
-    if (this.#pty !== undefined) return;
-    const pty = openPty(this.#link);
-    this.#pty = pty;
-    const framer = new RequestFramer();
-    let silence: NodeJS.Timeout | undefined;
-    const hear = (request: Request) => {
-      for (const slave of this.slaves) this.#serve(slave, request, pty);
-    };
-    pty.master.on('data', (sent: Buffer) => {
-      if (silence !== undefined) this.#cancel(silence);
-      framer.push(this.#worsen(sent)).forEach(hear);
-      silence = this.#later(SILENCE_MS, () => {
-        const request = framer.silence();
-        if (request !== undefined) hear(request);
-      });
-    });
+  hear(chunk: Uint8Array): void {
+    for (const request of this.#framer.push(chunk)) this.#serve(request);
   }
 
-  async unplug(): Promise<void> {
+  silence(): void {
+    const request = this.#framer.silence();
+    if (request !== undefined) this.#serve(request);
+  }
+
+  unplug(): void {
+    this.#say = undefined;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    const pty = this.#pty;
-    this.#pty = undefined;
-    await pty?.close();
   }
 
   /** A broadcast (unit 0) is obeyed but never answered (Serial Line section 2.1), and here there is nothing to obey. */
-  #serve(slave: Inverter, request: Request, pty: Pty): void {
-    if (request.unitId !== slave.unitId || slave.faults.silent) return;
-    const { exception, delayMs } = slave.faults;
+  #serve(request: Request): void {
+    const { unitId, faults } = this.inverter;
+    if (request.unitId !== unitId || faults.silent) return;
+    const { exception, delayMs } = faults;
     const bytes =
-      exception === undefined ? answer(request, (a, n) => slave.read(a, n)) : exceptionTo(request, exception);
-    const send = () => {
-      if (!pty.master.destroyed) pty.master.write(this.#worsen(bytes));
-    };
-    if (delayMs > 0) this.#later(delayMs, send);
-    else send();
-  }
-
-  #worsen(bytes: Uint8Array): Uint8Array {
-    const { corrupt, lose } = this.faults;
-    if (corrupt === 0 && lose === 0) return bytes;
-    const arrived: number[] = [];
-    for (const byte of bytes) {
-      if (this.#random() < lose) continue;
-      arrived.push(this.#random() < corrupt ? byte ^ (1 + Math.floor(this.#random() * 255)) : byte);
+      exception === undefined ? answer(request, (a, n) => this.inverter.read(a, n)) : exceptionTo(request, exception);
+    if (delayMs === 0) {
+      this.#say?.(bytes);
+      return;
     }
-    return Uint8Array.from(arrived);
-  }
-
-  #later(ms: number, run: () => void): NodeJS.Timeout {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      run();
-    }, ms);
+      this.#say?.(bytes);
+    }, delayMs);
     this.#timers.add(timer);
-    return timer;
-  }
-
-  #cancel(timer: NodeJS.Timeout): void {
-    clearTimeout(timer);
-    this.#timers.delete(timer);
   }
 }
+
+/** A line with inverters on it. */
+export const inverterLine = (link: string, inverters: readonly Inverter[], seed: number): SerialLine =>
+  new SerialLine(
+    link,
+    inverters.map((inverter) => new InverterStation(inverter)),
+    seed,
+  );
 
 export type InverterTwin = { path: string; inverter: Inverter; line: SerialLine; stop(): Promise<void> };
 
 /** One inverter on a line of its own, its tty at `link`. */
 export async function startInverterTwin(options: { link: string } & InverterOptions): Promise<InverterTwin> {
   const inverter = new Inverter(options);
-  const line = new SerialLine(options.link, [inverter], options.seed);
+  const line = inverterLine(options.link, [inverter], options.seed);
   line.plug();
   return { path: line.path as string, inverter, line, stop: () => line.unplug() };
 }

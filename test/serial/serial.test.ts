@@ -4,7 +4,7 @@ import { SerialPort } from 'serialport';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type SerialConfig, startSerial } from '../../edge/intake/serial/serial.ts';
 import { openPty } from '../../firmware-sim/serial/pty.ts';
-import { Inverter, type InverterOptions, SerialLine } from '../../firmware-sim/serial/twin.ts';
+import { Inverter, type InverterOptions, inverterLine } from '../../firmware-sim/serial/twin.ts';
 import { Collector, openTerminals, workFolder } from './rig.ts';
 
 /** Registers of model 103 with its header: what a poll reads. */
@@ -36,7 +36,7 @@ function plug(name: string, first: Partial<InverterOptions> = {}, ...others: Par
   const inverters = [first, ...others].map(
     (over, i) => new Inverter({ unitId: i + 1, seed: i, now: () => now, powerW: () => 0, startWh: 1000, ...over }),
   );
-  const line = new SerialLine(folder.path(name), inverters, 7);
+  const line = inverterLine(folder.path(name), inverters, 7);
   line.plug();
   cleanup.push(() => line.unplug());
   return { line, inverter: inverters[0]!, inverters };
