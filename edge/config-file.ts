@@ -1,32 +1,15 @@
 /** The config as a file: read with the line of whatever is wrong, and written as a commented example. */
-import { readFileSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { TSchema } from 'typebox';
-import { isMap, LineCounter, parseDocument, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { type Config, ConfigSchema, makeConfig } from './config.ts';
 import { EdgeError } from './errors.ts';
+import { readYaml } from './yaml-file.ts';
 
 /** @throws EdgeError CONFIG_INVALID, naming file, line and key */
 export function loadConfig(path: string): Config {
-  let source: string;
-  try {
-    source = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new EdgeError('CONFIG_INVALID', `${path}: ${(error as Error).message}`);
-  }
-  const lines = new LineCounter();
-  const document = parseDocument(source, { lineCounter: lines });
-  const broken = document.errors[0];
-  if (broken) throw new EdgeError('CONFIG_INVALID', `${path}: ${broken.message.split('\n')[0]}`);
-  const line = (pointer: string): string => {
-    const path = pointer.split('/').slice(1);
-    const key = path.pop();
-    const parent = path.length === 0 ? document.contents : document.getIn(path, true);
-    const pair = isMap(parent) ? parent.items.find((item) => String(item.key) === key) : undefined;
-    const offset = (pair?.key as { range?: number[] } | undefined)?.range?.[0];
-    return offset === undefined ? '' : `:${lines.linePos(offset).line}`;
-  };
-  const config = makeConfig(document.toJS() as unknown, path, line);
+  const { value, line } = readYaml(path, (detail) => new EdgeError('CONFIG_INVALID', detail));
+  const config = makeConfig(value, path, line);
   if (!isAbsolute(config.dataFolder)) config.dataFolder = resolve(path, '..', config.dataFolder);
   for (const { tls } of [config.mqtt, config.http])
     for (const file of ['certFile', 'keyFile', 'caFile'] as const)

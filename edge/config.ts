@@ -2,6 +2,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import Value from 'typebox/value';
 import { EdgeError } from './errors.ts';
+import { flawsOf, sayFlaw } from './flaws.ts';
 
 const section = <P extends Record<string, TSchema>>(description: string, properties: P) =>
   Type.Object(properties, { description, additionalProperties: false, default: {} });
@@ -415,16 +416,8 @@ export function makeConfig(
 ): Config {
   const filled = Value.Default(ConfigSchema, structuredClone(values ?? {}));
   const problems: string[] = [];
-  for (const error of Value.Errors(ConfigSchema, filled)) {
-    const at = error.instancePath;
-    if (error.keyword === 'boolean') {
-      const key = at.split('/').at(-1) as string;
-      problems.push(
-        `${where}${line(at)}: ${at.slice(1).replaceAll('/', '.')} is not a key of the config${nearest(key, at)}`,
-      );
-    } else if (!['additionalProperties', 'const', 'anyOf'].includes(error.keyword))
-      problems.push(`${where}${line(at)}: ${at.slice(1).replaceAll('/', '.') || 'the whole'} ${explain(error)}`);
-  }
+  for (const flaw of flawsOf(ConfigSchema, filled, 'the config'))
+    problems.push(sayFlaw(`${where}${line(flaw.at)}`, flaw));
   const config = filled as Config;
   if (problems.length === 0 && config.chain.mode === 'rpc' && !/^https?:\/\//.test(config.chain.rpc))
     problems.push(`${where}${line('/chain')}: chain.rpc must be an http or https URL when chain.mode is rpc`);
@@ -448,37 +441,4 @@ export function makeConfig(
           );
   if (problems.length > 0) throw new EdgeError('CONFIG_INVALID', problems.join('; '));
   return config;
-}
-
-function explain(error: { keyword: string; message: string; params: unknown }): string {
-  if (error.keyword === 'enum')
-    return `must be one of ${(error.params as { allowedValues: string[] }).allowedValues.join(', ')}`;
-  return error.message;
-}
-
-/** Keys of the schema at the parent of `pointer`, for "did you mean". */
-function nearest(key: string, pointer: string): string {
-  let schema: unknown = ConfigSchema;
-  for (const part of pointer.split('/').slice(1, -1)) {
-    const s = schema as { properties?: Record<string, unknown>; items?: unknown };
-    schema = s.properties?.[part] ?? s.items ?? {};
-  }
-  const keys = Object.keys((schema as { properties?: object }).properties ?? {});
-  const best = keys.map((k) => ({ k, d: distance(k.toLowerCase(), key.toLowerCase()) })).sort((a, b) => a.d - b.d)[0];
-  return best && best.d <= 3 ? ` (did you mean ${best.k}?)` : ` (it has: ${keys.join(', ')})`;
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(
-        (next[j - 1] as number) + 1,
-        (row[j] as number) + 1,
-        (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
-      );
-    row = next;
-  }
-  return row[b.length] as number;
 }

@@ -41,7 +41,7 @@ const table = {
     status: 422,
     act: 'refuse',
     title: 'The pack does not fit the profile of the device',
-    todo: "Put the billed register first, in Wh, as an unsigned integer; compare with the device's kind.",
+    todo: "Compare it with the device's kind (sejong-edge profiles show KIND): a billed register comes first, in Wh, as an unsigned integer, and each value is of its unit and range. A device that measures beyond its range is faulty, or is of another kind.",
   },
   DID_INVALID: {
     status: 400,
@@ -401,6 +401,18 @@ const table = {
     act: 'fatal',
     title: 'The config is not valid',
     todo: 'Correct the line named; sejong-edge init writes a commented example.',
+  },
+  PROFILE_INVALID: {
+    status: 500,
+    act: 'fatal',
+    title: 'A profile is not valid',
+    todo: 'Correct the line named and try it with sejong-edge profiles check FILE; sejong-edge profiles show prints one that is right.',
+  },
+  PROFILE_UNKNOWN: {
+    status: 404,
+    act: 'refuse',
+    title: 'There is no such profile',
+    todo: 'See GET /profiles, or sejong-edge profiles list; those of your own lie in profiles.folder.',
   },
   PORT_TAKEN: {
     status: 500,

@@ -15,9 +15,14 @@ const LAYERS: [string, string[]][] = [
   ['edge/wire/', ['edge/errors.ts', 'edge/wire/']],
   // Protocols of devices, pure; and what device kinds are, which names drivers.
   ['edge/drivers/', ['edge/errors.ts', 'edge/wire/', 'edge/drivers/']],
-  ['edge/profiles/', ['edge/errors.ts', 'edge/wire/', 'edge/drivers/', 'edge/profiles/']],
-  ['edge/config.ts', ['edge/errors.ts']],
-  ['edge/config-file.ts', ['edge/errors.ts', 'edge/config.ts']],
+  [
+    'edge/profiles/',
+    ['edge/errors.ts', 'edge/flaws.ts', 'edge/yaml-file.ts', 'edge/wire/', 'edge/drivers/', 'edge/profiles/'],
+  ],
+  ['edge/flaws.ts', []],
+  ['edge/yaml-file.ts', []],
+  ['edge/config.ts', ['edge/errors.ts', 'edge/flaws.ts']],
+  ['edge/config-file.ts', ['edge/errors.ts', 'edge/config.ts', 'edge/yaml-file.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
   ['edge/key-rotation.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/keystore.ts']],
   ['edge/numbers.ts', ['edge/errors.ts', 'edge/keystore.ts']],

@@ -1,6 +1,12 @@
 /** A device kind, or a way to read devices of one, as its file describes it. Files are checked by load.ts. */
 import type { LineFormat, Value } from '../drivers/driver.ts';
 
+/** What the gateway itself says in its log: its genesis entry. Not a kind that can be enrolled, and no profile's name. */
+export const GATEWAY_KIND = 'gateway';
+
+/** The record in which the gateway says what a reading is worth that it signed: `Good`, or `Uncertain: why`. */
+export const QUALITY = 'quality';
+
 export type Privacy = 'public' | 'sealed';
 
 /** One value: what the driver needs, and what is expected of it. */
@@ -33,6 +39,7 @@ export type Profile = {
   /** What a full disk may do: telemetry at location rate is thinned, energy data is refused before it is lost. */
   rate: 'energy' | 'location';
   settings: unknown;
+  /** What it says itself. What is expected of a reading are these and those of its kind ({@link Profiles.check}). */
   values: readonly ProfileValue[];
   /** Records beside `values` are taken: where the profile does not say all that such a device may tell. */
   open: boolean;
