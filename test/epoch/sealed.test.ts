@@ -5,6 +5,7 @@ import Database from 'better-sqlite3';
 import { expect, it } from 'vitest';
 import { openSalvaged } from '../../edge/log/salvage.ts';
 import { asidesOf } from '../../edge/store/aside.ts';
+import { Marks, saveMark } from '../../edge/store/marks.ts';
 import { type Step, verifyReceipt } from '../../edge/verify.ts';
 import { isHashEnvelope } from '../../edge/wire/hash-envelope.ts';
 import { STILL } from '../chain/rig.ts';
@@ -93,4 +94,32 @@ it('are carried over and sealed anew, prove what they are over from the old file
   const truth = await gateway.finish();
   expect(unsigned.every((envelope) => truth.holds(envelope))).toBe(true);
   expect([...provenGone, ...unsignedGone].some((envelope) => truth.holds(envelope))).toBe(false);
+});
+
+it('takes over what drivers kept with their readings: a log begun anew reads no load profile twice, and takes no replay', async () => {
+  const first = await startTestGateway({ log: STILL });
+  const { dataFolder } = first.config;
+  const meter = await new TestDevice('meter').enrol(first);
+  const id = first.parts.devices.get(meter.did)?.id as number;
+  const along = [saveMark(id, 'cursor', 1_606_230_000), saveMark(id, 'ic-4d4d4d0000bc614e', 2 ** 32 - 1)];
+  await first.parts.accept.offer(meter.envelope({}), { did: meter.did, topic: 'test' }, along);
+  await first.parts.log.makeCheckpoint(Date.now());
+  await first.finish();
+  const path = join(dataFolder, 'edge.db');
+  const db = new Database(path);
+  db.exec("UPDATE meta SET value = '0' WHERE key = 'clean'");
+  const page = db
+    .prepare("SELECT pageno FROM dbstat WHERE name = 'entries_received' AND pagetype = 'leaf' LIMIT 1")
+    .pluck()
+    .get() as number;
+  db.close();
+  const bytes = readFileSync(path);
+  bytes.fill(0xff, (page - 1) * 4096, page * 4096);
+  writeFileSync(path, bytes);
+
+  const second = await startTestGateway({ dataFolder, log: STILL });
+  expect(second.parts.log.origin).not.toBe(first.parts.log.origin);
+  const now = second.parts.devices.get(meter.did)?.id as number;
+  expect(new Marks(second.parts.store).of(now)).toEqual({ cursor: 1_606_230_000, 'ic-4d4d4d0000bc614e': 2 ** 32 - 1 });
+  await second.finish();
 });

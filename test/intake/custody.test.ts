@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../edge/errors.ts';
 import type { Outcome } from '../../edge/intake/accept.ts';
+import type { Device } from '../../edge/store/devices.ts';
+import { Marks, saveMark } from '../../edge/store/marks.ts';
 import { encodeCbor } from '../../edge/wire/cbor.ts';
 import { publicKeyFromDid } from '../../edge/wire/did.ts';
 import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
@@ -174,5 +176,32 @@ describe('what cannot be signed for', () => {
     expect(await send(path, legacy, json(2), true)).toEqual({ kind: 'accepted', index: 2 });
     expect(await send(path, legacy, json(2), true)).toEqual({ kind: 'known', index: 2 });
     expect((await path.finish()).entries).toBe(3);
+  });
+
+  it('has what belongs to a reading on disk with it, be it an entry or in quarantine, and not without it', async () => {
+    const { path, legacy, signing } = await openWith();
+    const device = path.devices.get(legacy.did) as Device;
+    const records = [{ n: '1-0:1.8.0', u: 'Wh', v: 5 }];
+    const marks = () => new Marks(path.store).of(device.id);
+    const keep = (name: string, value: number) => [saveMark(device.id, name, value)];
+    const atMs = Date.UTC(2026, 10, 25, 3, 0, 7, 900);
+    expect(await path.custodian.submit(device, 'serial', records, atMs, keep('cursor', 1))).toMatchObject({
+      kind: 'accepted',
+    });
+    expect(readingAt(path, 1).iat).toBe(Math.floor(atMs / 1000));
+    expect(marks()).toEqual({ cursor: 1 });
+    const other = [{ n: 'elsewhere', v: 5 }];
+    expect(await path.custodian.submit(device, 'serial', other, atMs, keep('cursor', 2))).toEqual(
+      quarantined('PROFILE_MISMATCH'),
+    );
+    expect(marks()).toEqual({ cursor: 2 });
+    // A statement that the store does not take: then there is no entry either.
+    const entries = path.log.size;
+    await expect(
+      path.custodian.submit(device, 'serial', records, atMs, [{ sql: 'INSERT INTO nowhere VALUES (1)', params: [] }]),
+    ).rejects.toEqual(code('STORE_UNAVAILABLE'));
+    expect([path.log.size, marks()]).toEqual([entries, { cursor: 2 }]);
+    expect(await send(path, signing, json(1))).toEqual(quarantined('CUSTODY_MISMATCH'));
+    await path.finish();
   });
 });
