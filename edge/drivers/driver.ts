@@ -62,7 +62,7 @@ export type Reading = {
    * telegram, came. Never when it is signed.
    */
   atMs?: number;
-  /** Numbers to keep with it, in the same transaction: a cursor, an invocation counter. They come back in {@link Setup.marks}. */
+  /** Numbers to keep with it, in the same transaction: a cursor, an invocation counter. They come back by {@link Setup.mark}. */
   marks?: Readonly<Record<string, number>>;
 };
 
@@ -132,8 +132,8 @@ export type Setup<Settings = unknown, Device = unknown, From = unknown> = {
   medium: Medium;
   /** A key or password from the keystore (or 0600 file), by the name that the config gives. @throws EdgeError */
   secret(name: string): Uint8Array;
-  /** What was kept with the last readings, {@link Reading.marks}. */
-  marks: Readonly<Record<string, number>>;
+  /** What was kept with the last readings ({@link Reading.marks}) and is on disk now. */
+  mark(name: string): number | undefined;
   /**
    * A number that was never given before, nor will be again, over restarts too: a nonce. Reserved on disk in blocks.
    * @param above what the other side has seen: the number is higher
