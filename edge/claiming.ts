@@ -50,7 +50,7 @@ export class Claiming {
   make(expected: Expected, seconds: number, by: Person): Promise<Shown & { code: string }> {
     return this.#inTurn(async () => {
       const { claims, enrolment, people } = this.#o;
-      enrolment.check(expected);
+      enrolment.check({ ...expected, custody: 'device' });
       const now = Date.now();
       const live = claims.live(now);
       if (live >= MAX_LIVE) throw new EdgeError('CLAIMS_FULL', `${live} claims are open`);

@@ -11,6 +11,7 @@ export function loadConfig(path: string): Config {
   const { value, line } = readYaml(path, (detail) => new EdgeError('CONFIG_INVALID', detail));
   const config = makeConfig(value, path, line);
   if (!isAbsolute(config.dataFolder)) config.dataFolder = resolve(path, '..', config.dataFolder);
+  if (config.profiles.folder !== '') config.profiles.folder = resolve(path, '..', config.profiles.folder);
   for (const { tls } of [config.mqtt, config.http])
     for (const file of ['certFile', 'keyFile', 'caFile'] as const)
       if (tls[file] !== '') tls[file] = resolve(path, '..', tls[file]);
@@ -31,8 +32,13 @@ export function exampleConfig(values: Partial<Config> = {}): string {
       const { description, type } = child as { description?: string; type?: string };
       if (description) out.push(...wrap(description, 110 - indent.length).map((l) => `${indent}# ${l}`));
       const v = (value as Record<string, unknown>)[key];
+      if (v === undefined) {
+        out.push(`${indent}# ${key}:`);
+        continue;
+      }
       if (type === 'object') {
-        out.push(`${indent}${key}:`);
+        // A section in which nothing is said is an empty one, and not none.
+        out.push(`${indent}${key}:${Object.keys(v as object).length === 0 ? ' {}' : ''}`);
         write(child, v, `${indent}  `);
         out.push('');
       } else {

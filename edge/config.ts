@@ -215,12 +215,19 @@ export const ConfigSchema = Type.Object(
       backlogMaxAgeSeconds: number('Backlog is at most so old when it comes.', 604_800, 1, 315_360_000),
     }),
     privacy: section('What stands in the open log, and what only its salted hash stands for.', {
-      sealedKinds: Type.Array(Type.Enum(['meter', 'plant', 'storage', 'inverter', 'vehicle', 'sensor']), {
-        default: ['meter', 'vehicle'],
-        maxItems: 6,
-        description:
-          'Kinds of devices whose readings are sealed from now on. Readings of a sealed plant cannot be shown to the contract that mints credits.',
-      }),
+      sealedKinds: Type.Optional(
+        Type.Array(checkName('A kind.'), {
+          maxItems: 1000,
+          description:
+            'Kinds of devices whose readings are sealed from now on, and no others. Left out: those whose profiles say so (sejong-edge profiles list). Readings of a sealed plant cannot be shown to the contract that mints credits.',
+        }),
+      ),
+    }),
+    profiles: section('Device kinds, and how devices of them are read: files of YAML.', {
+      folder: text(
+        'Profiles of your own, beside those that come with the gateway. Empty: none. Relative to this file.',
+        { default: '' },
+      ),
     }),
     clock: section('What the wall clock is worth.', {
       source: oneOf(

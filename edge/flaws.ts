@@ -59,11 +59,11 @@ function keysOf(schema: TSchema, pointer: string): string[] {
   return [...new Set(open(parts).flatMap(({ properties }) => Object.keys(properties ?? {})))];
 }
 
-/** The word that was perhaps meant, or all that there are. */
-export function hint(word: string, words: readonly string[]): string {
+/** The word that was perhaps meant, or (unless they were said) all that there are. */
+export function hint(word: string, words: readonly string[], orAll = true): string {
   const [best] = words.map((w) => ({ w, d: distance(w.toLowerCase(), word.toLowerCase()) })).sort((a, b) => a.d - b.d);
   if (best && best.d <= 3 && best.d < word.length) return ` (did you mean ${best.w}?)`;
-  return words.length === 0 ? '' : ` (it has: ${words.join(', ')})`;
+  return words.length === 0 || !orAll ? '' : ` (it has: ${words.join(', ')})`;
 }
 
 function distance(a: string, b: string): number {

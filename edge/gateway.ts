@@ -33,7 +33,6 @@ import { Enrolment } from './intake/enrolment.ts';
 import { makeLogin } from './intake/login.ts';
 import { guardLogins } from './intake/login-guard.ts';
 import { MqttIntake } from './intake/mqtt.ts';
-import { GATEWAY_KIND, KINDS } from './intake/profiles.ts';
 import { Sealing } from './intake/sealing.ts';
 import { type Ending, endings, mayConnect } from './intake/standing.ts';
 import { admitStrangers } from './intake/strangers.ts';
@@ -43,6 +42,9 @@ import { GATEWAY_SUB } from './log/gap.ts';
 import type { Retention } from './log/retention.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
 import { deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
+import { profilesPart, profileWarnings, sealing } from './profile-parts.ts';
+import { loadProfiles } from './profiles/load.ts';
+import { GATEWAY_KIND } from './profiles/profile.ts';
 import { Registering } from './registering.ts';
 import { startRetention } from './retain.ts';
 import { Review } from './review.ts';
@@ -61,6 +63,7 @@ import { succession } from './succeeding.ts';
 import { Tokens } from './tokens.ts';
 import { Certificates } from './transport.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
+import type { SenmlRecord } from './wire/senml.ts';
 import { startWitnessing, witnessParts } from './witnessing.ts';
 
 export type Reporter = (line: string, level: 'info' | 'warn') => void;
@@ -128,6 +131,14 @@ async function build(
   const { origin } = config.log;
   let chain: Anchoring = {};
 
+  // What may be said by whom, before anybody says anything.
+  const profiles = loadProfiles(config.profiles.folder);
+  const isSealed = sealing(config, profiles);
+  /** Profiles by which devices are read here, by DID; of others only the kind is known. */
+  const readBy = new Map<string, string>();
+  const check = (device: Device, records: readonly SenmlRecord[]): void =>
+    profiles.check(readBy.get(device.did) ?? device.kind, records);
+
   // Who we are, before anything is written in that name.
   const identity: Identity = openIdentity(config);
 
@@ -146,6 +157,7 @@ async function build(
   });
   closers.push(() => epoch.close());
   const { store, log, devices, quarantine } = epoch;
+  for (const line of profileWarnings(config, profiles, devices.list())) warn(`profiles: ${line}`);
   cleanKeys(keysFolder(config)); // the database's lock is ours now
   const issued = new IssuedTokens(store);
   issued.start(Date.now());
@@ -168,7 +180,7 @@ async function build(
   const caps = new Caps();
   const gaps = new Gaps(store);
   const late = new LateEntries(store);
-  const registry = new Registering({ config, identity, store, devices, caps, report: warn });
+  const registry = new Registering({ config, identity, store, devices, caps, isSealed, report: warn });
   closers.push(() => registry.stop());
   const standing = (device: Device): Ending[] => endings(device, registry.registered(device), now());
   let retention: Retention | undefined;
@@ -186,9 +198,10 @@ async function build(
     sealing: new Sealing({
       did: identity.did,
       privateKey: identity.keys.privateKey,
-      kinds: config.privacy.sealedKinds,
+      isSealed,
       devices,
     }),
+    check,
     disk,
     now,
     caps,
@@ -205,6 +218,7 @@ async function build(
     boot: store.boot,
     privateKeyOf: (did) => (did === identity.did ? identity.keys.privateKey : identity.deviceKey(did)),
     endings: standing,
+    check,
   });
   await enrolSelf(devices, origin, identity);
   await epoch.begin({
@@ -260,6 +274,7 @@ async function build(
     disk,
     accept,
     anchorer: chain.anchorer,
+    mayThin: (kind) => profiles.mayThin(kind),
     now,
     report: warn,
   });
@@ -335,7 +350,7 @@ async function build(
   people.start();
   await sayDeeds(config.dataFolder, (deed) => people.note({ ...deed, by: LOCAL }));
   closers.push(() => people.stop());
-  const enrolment = new Enrolment(devices, () => identity.makeDeviceKey());
+  const enrolment = new Enrolment(devices, () => identity.makeDeviceKey(), profiles);
   const claiming = new Claiming({
     claims: new Claims(store),
     enrolment,
@@ -395,12 +410,12 @@ async function build(
       review: new Review({ accept, custodian, quarantine }),
       failures: failedLogins(config.http.maxFailedLogins),
       ...deeds(people, devices, enrolment, accept, forgetting),
-      kinds: KINDS,
+      profiles: profilesPart(profiles, isSealed),
       health,
       samples: () => collectSamples(parts),
       ...witnessParts(witnessing, log),
       ...checkParts(checking, store, people),
-      ...succession({ people, devices, enrolment, store }),
+      ...succession({ people, devices, enrolment, store, billedOf: (kind) => profiles.billedOf(kind) }),
       ...anchorParts(chain, log.origin),
       ...creditParts(crediting, {
         ...{ config, identity, log, store, entries, devices, people },

@@ -12,7 +12,7 @@ import type { Registrar } from './chain/registrar.ts';
 import type { Config } from './config.ts';
 import { errorLine } from './errors.ts';
 import type { Identity } from './identity.ts';
-import { GATEWAY_KIND } from './intake/profiles.ts';
+import { GATEWAY_KIND } from './profiles/profile.ts';
 import { Salts } from './salts.ts';
 import type { Device, Devices } from './store/devices.ts';
 import { type Registration, Registrations } from './store/registrations.ts';
@@ -26,6 +26,7 @@ export type RegisteringParts = {
   store: Store;
   devices: Devices;
   caps: Caps;
+  isSealed: (kind: string) => boolean;
   report: (line: string) => void;
 };
 
@@ -195,12 +196,8 @@ export class Registering {
   /** How the registry knows a device: sealed kinds by their salt only. */
   #known({ did, sub, kind }: Device): Known | undefined {
     const salt = this.#salts.of(did);
-    if (kind === GATEWAY_KIND || (!salt && this.#isSealed(kind))) return undefined;
+    if (kind === GATEWAY_KIND || (!salt && this.#p.isSealed(kind))) return undefined;
     return { device: commitment(did, salt), meteringPoint: commitment(sub, salt) };
-  }
-
-  #isSealed(kind: string): boolean {
-    return this.#p.config.privacy.sealedKinds.some((sealed) => sealed === kind);
   }
 
   /** All devices of one metering point share its salt. */
@@ -212,7 +209,7 @@ export class Registering {
       if (salt) ofPoint.set(sub, salt);
     }
     for (const { did, sub, kind } of these) {
-      if (!this.#isSealed(kind) || this.#salts.of(did)) continue;
+      if (!this.#p.isSealed(kind) || this.#salts.of(did)) continue;
       const salt = ofPoint.get(sub) ?? Salts.make();
       ofPoint.set(sub, salt);
       made.set(did, salt);

@@ -3,9 +3,9 @@ import type { Anchorer } from './chain/anchorer.ts';
 import type { Config } from './config.ts';
 import type { Accept } from './intake/accept.ts';
 import type { Stamp } from './intake/clock.ts';
-import { GATEWAY_KIND, mayThin } from './intake/profiles.ts';
 import type { Log } from './log/log.ts';
 import { Retention } from './log/retention.ts';
+import { GATEWAY_KIND } from './profiles/profile.ts';
 import type { Devices } from './store/devices.ts';
 import type { Disk } from './store/disk.ts';
 import type { Store } from './store/store.ts';
@@ -18,6 +18,7 @@ export function startRetention(parts: {
   disk: Disk;
   accept: Accept;
   anchorer: Anchorer | undefined;
+  mayThin: (kind: string) => boolean;
   now: () => Stamp;
   report: (line: string) => void;
 }): Retention {
@@ -28,7 +29,6 @@ export function startRetention(parts: {
     gapLostDays: config.retention.gapLostDays,
     // Without a chain a checkpoint is the most that vouches for an entry.
     safeSize: () => anchorer?.transactions.confirmedSize() ?? log.latest?.size ?? 0,
-    mayThin,
     ownKind: GATEWAY_KIND,
     act: (work) => accept.act(work),
   });

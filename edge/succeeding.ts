@@ -12,9 +12,10 @@ export function succession(parts: {
   devices: Devices;
   enrolment: Enrolment;
   store: Store;
+  billedOf: (kind: string) => string | undefined;
 }): Pick<ApiParts, 'replace' | 'rekey' | 'successions'> {
-  const { people, devices, enrolment, store } = parts;
-  const successors = new Successors({ devices, makeKey: () => enrolment.newKey() });
+  const { people, devices, enrolment, store, billedOf } = parts;
+  const successors = new Successors({ devices, makeKey: () => enrolment.newKey(), billedOf });
   const as =
     (deed: Deed): Act =>
     (work) =>

@@ -41,7 +41,7 @@ const LAYERS: [string, string[]][] = [
     'edge/intake/',
     [
       ...['edge/errors.ts', 'edge/faults.ts', 'edge/caps.ts', 'edge/guard.ts', 'edge/tokens.ts', 'edge/tls.ts'],
-      ...['edge/wire/', 'edge/store/', 'edge/log/', 'edge/drivers/', 'edge/profiles/', 'edge/intake/'],
+      ...['edge/wire/', 'edge/store/', 'edge/log/', 'edge/drivers/', 'edge/profiles/', 'edge/intake/', 'edge/flaws.ts'],
     ],
   ],
   ...['chain', 'witness', 'checks', 'api'].map((part): [string, string[]] => [
@@ -65,7 +65,7 @@ const LAYERS: [string, string[]][] = [
     'edge/registering.ts',
     [
       ...['edge/errors.ts', 'edge/caps.ts', 'edge/config.ts', 'edge/identity.ts', 'edge/salts.ts'],
-      ...['edge/api/views.ts', 'edge/chain/', 'edge/intake/profiles.ts', 'edge/store/'],
+      ...['edge/api/views.ts', 'edge/chain/', 'edge/profiles/profile.ts', 'edge/store/'],
     ],
   ],
   // An auditor's tool: it reads the chain and proofs, and nothing that belongs to a running gateway.
@@ -119,8 +119,15 @@ const LAYERS: [string, string[]][] = [
       ...['edge/intake/', 'edge/store/'],
     ],
   ],
-  ['edge/retain.ts', ['edge/config.ts', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/store/']],
-  ['edge/forget.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/intake/', 'edge/log/', 'edge/store/']],
+  [
+    'edge/profile-parts.ts',
+    ['edge/errors.ts', 'edge/flaws.ts', 'edge/config.ts', 'edge/api/parts.ts', 'edge/profiles/'],
+  ],
+  ['edge/retain.ts', ['edge/config.ts', 'edge/chain/', 'edge/intake/', 'edge/log/', 'edge/profiles/', 'edge/store/']],
+  [
+    'edge/forget.ts',
+    ['edge/errors.ts', 'edge/faults.ts', 'edge/intake/', 'edge/log/', 'edge/profiles/', 'edge/store/'],
+  ],
   [
     'edge/metrics.ts',
     [

@@ -24,6 +24,7 @@ import type {
   ForgottenView,
   HealthView,
   NewDeviceView,
+  ProfileView,
   RegistryView,
   RekeyView,
   SwapView,
@@ -82,7 +83,12 @@ export type ApiParts = {
   };
   /** Failed logins by address: whether there were too many, and one more. */
   failures: { tooMany: (address: string) => boolean; one: (address: string) => void };
-  kinds: readonly string[];
+  profiles: {
+    kinds: () => string[];
+    list: () => ProfileView[];
+    /** @throws EdgeError PROFILE_UNKNOWN */
+    get: (name: string) => ProfileView;
+  };
   health: () => HealthView;
   samples: () => Sample[];
   /** The secret is there once, for custody gateway. */

@@ -23,6 +23,7 @@ import { listenTls } from './https.ts';
 import { logRoutes } from './log.ts';
 import type { ApiParts } from './parts.ts';
 import { peopleRoutes } from './people.ts';
+import { profileRoutes } from './profiles.ts';
 import { statusRoutes } from './status.ts';
 import { successionRoutes } from './succession.ts';
 import { Problem } from './views.ts';
@@ -144,6 +145,7 @@ export class Api {
     await witnessRoutes(server, parts);
     entryRoutes(server, parts);
     deviceRoutes(server, parts);
+    profileRoutes(server, parts);
     successionRoutes(server, parts);
     forgetRoutes(server, parts);
     await checkRoutes(server, parts);

@@ -390,3 +390,39 @@ export const HealthView = Type.Object({
   parts: Type.Record(Type.String(), Type.Object({ ok: Type.Boolean(), detail: Type.String() })),
 });
 export type HealthView = Static<typeof HealthView>;
+
+/** A device kind, or a way to read devices of one: profiles/profile.ts, with what the config changes. */
+export const ProfileView = Type.Object({
+  name: Type.String(),
+  title: Type.String(),
+  kind: Type.String({ description: 'What such devices are enrolled as; its own name where it is a kind itself' }),
+  driver: Nullable(Type.String({ description: 'How the gateway reads them; null: they publish over MQTT' })),
+  line: Type.Object({
+    baudRate: Type.Optional(Type.Integer()),
+    dataBits: Type.Optional(Type.Integer()),
+    parity: Type.Optional(Type.String()),
+    stopBits: Type.Optional(Type.Integer()),
+  }),
+  everySeconds: Type.Number(),
+  priority: Type.Enum(['high', 'normal', 'low']),
+  privacy: Type.Enum(['public', 'sealed'], { description: 'Who may read it in the open log' }),
+  custody: Type.Enum(['gateway', 'device', 'either'], { description: 'Who holds the keys of such devices' }),
+  rate: Type.Enum(['energy', 'location'], { description: 'location: thinned where the disk is full' }),
+  open: Type.Boolean({ description: 'Such devices may tell more than values has' }),
+  settings: Type.Unknown({ description: 'Of the driver' }),
+  values: Type.Array(
+    Type.Object({
+      name: Type.String({ description: 'OBIS code, VSS path or other name' }),
+      unit: Type.Optional(Type.String({ description: 'RFC 8428 section 12.1' })),
+      type: Type.Enum(['number', 'string', 'boolean']),
+      billed: Type.Boolean({ description: 'Comes first in each pack, unsigned whole Wh' }),
+      required: Type.Boolean({ description: 'Without it there is no reading' }),
+      scale: Type.Number({ description: 'What is read is multiplied by it' }),
+      from: Type.Optional(Type.Unknown({ description: 'Where the driver finds it' })),
+      range: Type.Optional(Type.Array(Type.Number(), { description: 'Least and most; others lie in quarantine' })),
+      modulus: Type.Optional(Type.Number({ description: 'Where the register begins anew' })),
+      mostPerHour: Type.Optional(Type.Number({ description: 'A faster rise is signed as Uncertain' })),
+    }),
+  ),
+});
+export type ProfileView = Static<typeof ProfileView>;

@@ -2,7 +2,6 @@
 import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { EdgeError, errorLine } from '../errors.ts';
-import { KINDS } from '../intake/profiles.ts';
 import { publicKeyFromDid } from '../wire/did.ts';
 import type { Ask } from './remote.ts';
 
@@ -43,7 +42,8 @@ export type CsvOptions = { file: string; dryRun: boolean; report: string | undef
 
 /** @returns the exit code: 1 where a line is wrong, and then nothing was enrolled, or where one failed */
 export async function enrollCsv(ask: Ask, { file, dryRun, report }: CsvOptions, stop: AbortSignal): Promise<number> {
-  const { lines, flaws } = readLines(file);
+  const { kinds } = await ask<{ kinds: string[] }>('/profiles');
+  const { lines, flaws } = readLines(file, kinds);
   const total = lines.length + flaws.length;
   // Secrets go into the report and nowhere else.
   if (!dryRun && report === undefined && lines.some(({ body }) => body.custody === 'gateway'))
@@ -102,7 +102,7 @@ async function enrol(ask: Ask, body: Body, dryRun: boolean): Promise<Outcome> {
 }
 
 /** @throws EdgeError CSV_INVALID where the file as a whole is none */
-export function readLines(file: string): { lines: Line[]; flaws: Flaw[] } {
+export function readLines(file: string, kinds: readonly string[]): { lines: Line[]; flaws: Flaw[] } {
   let rows: { record: Record<string, string>; info: { lines: number } }[];
   try {
     if (statSync(file).size > MAX_BYTES) throw new Error(`larger than ${MAX_BYTES} bytes`);
@@ -123,7 +123,7 @@ export function readLines(file: string): { lines: Line[]; flaws: Flaw[] } {
   const flaws: Flaw[] = [];
   for (const { record, info } of rows)
     try {
-      lines.push({ line: info.lines, body: bodyOf(record) });
+      lines.push({ line: info.lines, body: bodyOf(record, kinds) });
     } catch (error) {
       flaws.push({ line: info.lines, error: error instanceof EdgeError ? error.detail : (error as Error).message });
     }
@@ -138,10 +138,10 @@ function checkColumns(names: string[]): string[] {
   return names;
 }
 
-function bodyOf(record: Record<string, string>): Body {
+function bodyOf(record: Record<string, string>, kinds: readonly string[]): Body {
   const given = Object.fromEntries(Object.entries(record).filter(([, value]) => value !== ''));
   const { kind = '', sub = '', did, capacityW, registerModulusWh } = given;
-  if (!KINDS.includes(kind)) throw new Error(`kind ${JSON.stringify(kind)} is none of ${KINDS.join(', ')}`);
+  if (!kinds.includes(kind)) throw new Error(`kind ${JSON.stringify(kind)} is none of ${kinds.join(', ')}`);
   if (!/^urn:[\x21-\x7e]+$/.test(sub)) throw new Error(`sub ${JSON.stringify(sub)} is not a URN`);
   for (const [name, most] of Object.entries(LENGTHS))
     if ((given[name]?.length ?? 0) > most) throw new Error(`${name} has more than ${most} characters`);

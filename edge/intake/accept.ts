@@ -19,7 +19,6 @@ import type { SenmlRecord } from '../wire/senml.ts';
 import type { Stamp } from './clock.ts';
 import { Gate } from './gate.ts';
 import { type AcceptOptions, type Job, type Outcome, type Own, Plan, type Source } from './plan.ts';
-import { checkProfile } from './profiles.ts';
 import { endings, refusal } from './standing.ts';
 import { type VerifyKey, verifyInPool, verifyKey } from './verify.ts';
 
@@ -141,7 +140,7 @@ export class Accept {
       const ended = job.carried ? [] : endings(device, this.#o.registered(device), job.stamp);
       const why = ended.length > 0 && refusal(device.did, ended, envelope.iat, job.stamp, this.#o.backlog);
       if (why) throw why;
-      job.flaw = flawOf(device, envelope);
+      job.flaw = this.#flawOf(device, envelope);
       const about = job.flaw ? undefined : this.#o.sealing.about(device, envelope.records);
       verifyInPool(this.#keyOf(device), envelope, (valid, flaw) => {
         if (!valid) job.refusal = signatureInvalid(device.did, flaw);
@@ -233,15 +232,15 @@ export class Accept {
   async idle(): Promise<void> {
     while (this.pending > 0 || this.#committing) await new Promise((resolve) => setImmediate(resolve));
   }
-}
 
-/** Whether it speaks of what this device measures, in the way that its kind does. */
-function flawOf(device: Device, { sub, records }: Envelope): EdgeError | undefined {
-  if (sub !== device.sub) return new EdgeError('SUBJECT_MISMATCH', `sub is ${sub}, enrolled is ${device.sub}`);
-  try {
-    checkProfile(device.kind, records);
-    return undefined;
-  } catch (error) {
-    return error as EdgeError;
+  /** Whether it speaks of what this device measures, in the way that its kind does. */
+  #flawOf(device: Device, { sub, records }: Envelope): EdgeError | undefined {
+    if (sub !== device.sub) return new EdgeError('SUBJECT_MISMATCH', `sub is ${sub}, enrolled is ${device.sub}`);
+    try {
+      this.#o.check(device, records);
+      return undefined;
+    } catch (error) {
+      return error as EdgeError;
+    }
   }
 }

@@ -4,14 +4,14 @@
  */
 import { type KeyObject, sign } from 'node:crypto';
 import { EdgeError } from '../errors.ts';
+import { GATEWAY_KIND } from '../profiles/profile.ts';
 import type { Device, Devices } from '../store/devices.ts';
 import type { Entries } from '../store/entries.ts';
 import type { SqlStatement } from '../store/store.ts';
 import { equalBytes } from '../wire/bytes.ts';
 import { decodeEnvelope, encodeEnvelope } from '../wire/envelope.ts';
 import { encodePack, resolveLegacy, type SenmlRecord } from '../wire/senml.ts';
-import type { Accept, Outcome } from './accept.ts';
-import { checkProfile, GATEWAY_KIND } from './profiles.ts';
+import type { Accept, AcceptOptions, Outcome } from './accept.ts';
 import { type Ending, inactive } from './standing.ts';
 
 export type CustodianOptions = {
@@ -24,6 +24,7 @@ export type CustodianOptions = {
   privateKeyOf: (did: string) => KeyObject;
   /** Why a device may not speak now. What we sign is signed now, so there is no backlog. */
   endings: (device: Device) => readonly Ending[];
+  check: AcceptOptions['check'];
 };
 
 export class Custodian {
@@ -62,7 +63,7 @@ export class Custodian {
       // Asked here already, so that what is refused is kept as it was sent, and uses up none of our counters.
       const ended = this.#o.endings(device);
       if (ended.length > 0) throw inactive(did, ended);
-      checkProfile(device.kind, records);
+      this.#o.check(device, records);
       const known = resent ? this.#lastIfSame(device, records) : undefined;
       if (known !== undefined) return { kind: 'known', index: known };
       return await this.submit(device, topic, records);

@@ -1,11 +1,12 @@
 /** How a device comes to be known: with its own key, or with one that the gateway makes and keeps for it. */
 import { randomBytes } from 'node:crypto';
 import { EdgeError } from '../errors.ts';
+import { hint } from '../flaws.ts';
 import { GATEWAY_SUB } from '../log/gap.ts';
+import type { Profiles } from '../profiles/profiles.ts';
 import type { Commit, Device, Devices, NewDevice } from '../store/devices.ts';
 import { publicKeyFromDid } from '../wire/did.ts';
 import { hashSecret } from './login.ts';
-import { KINDS } from './profiles.ts';
 
 /** `did` for custody device, and only there. */
 export type Wanted = Omit<NewDevice, 'did' | 'secretHash'> & { did?: string };
@@ -13,17 +14,29 @@ export type Wanted = Omit<NewDevice, 'did' | 'secretHash'> & { did?: string };
 export class Enrolment {
   readonly #devices: Devices;
   readonly #makeKey: () => string;
+  readonly #profiles: Profiles;
 
   /** @param makeKey makes and keeps a key, and answers its DID */
-  constructor(devices: Devices, makeKey: () => string) {
+  constructor(devices: Devices, makeKey: () => string, profiles: Profiles) {
     this.#devices = devices;
     this.#makeKey = makeKey;
+    this.#profiles = profiles;
   }
 
   /** @throws EdgeError REQUEST_INVALID */
-  check(rest: Pick<NewDevice, 'kind' | 'sub'>): void {
-    if (!KINDS.includes(rest.kind))
-      throw new EdgeError('REQUEST_INVALID', `kind ${rest.kind} is not one of ${KINDS.join(', ')}`);
+  check(rest: Pick<NewDevice, 'kind' | 'sub' | 'custody'>): void {
+    const kinds = this.#profiles.kinds();
+    if (!kinds.includes(rest.kind))
+      throw new EdgeError(
+        'REQUEST_INVALID',
+        `kind ${rest.kind} is not one of ${kinds.join(', ')}${hint(rest.kind, kinds, false)}`,
+      );
+    const custody = this.#profiles.get(rest.kind)?.custody ?? 'either';
+    if (custody !== 'either' && custody !== rest.custody)
+      throw new EdgeError(
+        'REQUEST_INVALID',
+        `devices of kind ${rest.kind} have custody ${custody}, not ${rest.custody}`,
+      );
     // Who speaks of gaps must be the gateway, and an auditor tells it by its sub.
     if (rest.sub.startsWith(GATEWAY_SUB))
       throw new EdgeError('REQUEST_INVALID', `sub ${rest.sub} is kept for the gateway's own entries`);
@@ -70,7 +83,7 @@ export class Enrolment {
       return did;
     }
     const active = this.#devices.list().filter((d) => d.custody === 'gateway' && d.status === 'active');
-    const found = active.find((d) => d.sub === sub);
+    const found = active.find((d) => d.sub === sub && d.kind === kind);
     return (found ?? (await this.enrol({ kind, custody: 'gateway', sub })).device).did;
   }
 }

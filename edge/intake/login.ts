@@ -1,11 +1,11 @@
 /** Who may connect to the broker, and as whom. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { EdgeError } from '../errors.ts';
+import { GATEWAY_KIND } from '../profiles/profile.ts';
 import type { Device, Devices } from '../store/devices.ts';
 import { ROLES, type Tokens } from '../tokens.ts';
 import { decodeDid } from '../wire/did.ts';
 import type { Caller } from './login-guard.ts';
-import { GATEWAY_KIND } from './profiles.ts';
 import type { Login } from './topics.ts';
 import { verifyKey } from './verify.ts';
 

@@ -9,6 +9,7 @@ import { auditDigest } from '../log/audit.ts';
 import { gapRecords, parseGap } from '../log/gap.ts';
 import type { Log, NewEntry } from '../log/log.ts';
 import { isSame } from '../log/sealed.ts';
+import { GATEWAY_KIND } from '../profiles/profile.ts';
 import { moveAudit } from '../store/audit.ts';
 import type { CounterState, Range } from '../store/counters.ts';
 import { type Device, type Devices, saveCounter } from '../store/devices.ts';
@@ -23,7 +24,6 @@ import { equalBytes } from '../wire/bytes.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../wire/envelope.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 import type { Stamp } from './clock.ts';
-import { GATEWAY_KIND } from './profiles.ts';
 import type { SealedBytes, Sealing } from './sealing.ts';
 import { type BacklogPolicy, type Ending, endings, firstEnding, refusal, unexpected } from './standing.ts';
 
@@ -58,6 +58,8 @@ export type AcceptOptions = {
   gaps: Gaps;
   voice: Voice;
   sealing: Sealing;
+  /** Whether a reading is what the profile of its device expects. @throws EdgeError PROFILE_MISMATCH */
+  check: (device: Device, records: readonly SenmlRecord[]) => void;
   disk: Pick<Disk, 'room' | 'give'>;
   now: () => Stamp;
   /** What the city's registry holds of a device, as far as it was followed; undefined where it holds nothing. */

@@ -5,17 +5,17 @@
 import { type KeyObject, randomFillSync, sign } from 'node:crypto';
 import type { NewEntry } from '../log/log.ts';
 import { contentDigest, SALT_BYTES } from '../log/sealed.ts';
+import { GATEWAY_KIND } from '../profiles/profile.ts';
 import type { Device, Devices } from '../store/devices.ts';
 import { prepareHashEnvelope } from '../wire/hash-envelope.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
-import { GATEWAY_KIND } from './profiles.ts';
 
 export type SealingOptions = {
   /** Of the gateway. */
   did: string;
   privateKey: KeyObject;
-  /** Kinds of devices whose readings are sealed. */
-  kinds: readonly string[];
+  /** Whether readings of devices of a kind are sealed. */
+  isSealed: (kind: string) => boolean;
   devices: Devices;
 };
 
@@ -27,13 +27,11 @@ const NAMES = /did:key:z[1-9A-HJ-NP-Za-km-z]+|urn:[\w:.~!$&'()*+;=@/%?#-]+/g;
 
 export class Sealing {
   readonly #o: SealingOptions;
-  readonly #kinds: ReadonlySet<string>;
   readonly #salts = Buffer.alloc(SALT_BYTES * 128);
   #nextSalt = this.#salts.length;
 
   constructor(options: SealingOptions) {
     this.#o = options;
-    this.#kinds = new Set(options.kinds);
   }
 
   /**
@@ -41,12 +39,12 @@ export class Sealing {
    * itself it is the first one named in it, by DID or URN, that is sealed. Who is named and not known is taken for one.
    */
   about(device: Device, records: readonly SenmlRecord[]): number | undefined {
-    if (device.kind !== GATEWAY_KIND) return this.#kinds.has(device.kind) ? device.id : undefined;
+    if (device.kind !== GATEWAY_KIND) return this.#o.isSealed(device.kind) ? device.id : undefined;
     for (const { n, vs = '' } of records)
       for (const name of `${n} ${vs}`.match(NAMES) ?? []) {
         const { devices } = this.#o;
         const named = devices.get(name) ?? devices.list().find(({ sub }) => sub === name);
-        if (!named || this.#kinds.has(named.kind)) return named?.id ?? device.id;
+        if (!named || this.#o.isSealed(named.kind)) return named?.id ?? device.id;
       }
     return undefined;
   }

@@ -10,7 +10,6 @@ import { saveSuccession } from '../store/successions.ts';
 import { publicKeyFromDid } from '../wire/did.ts';
 import { rekeyFlaw } from '../wire/rekey.ts';
 import type { Own } from './plan.ts';
-import { PROFILES } from './profiles.ts';
 
 /** A billed register, as whoever swapped the meters read it. */
 export type Register = { obis: string; wh: number };
@@ -28,6 +27,8 @@ export type SuccessorsOptions = {
   devices: Devices;
   /** Makes and keeps a key; its DID, a secret for its login, and what is kept of that. */
   makeKey: () => { did: string; secret: string; secretHash: Uint8Array };
+  /** The register that a kind bills. */
+  billedOf: (kind: string) => string | undefined;
 };
 
 export class Successors {
@@ -44,7 +45,7 @@ export class Successors {
     if (heir === old) throw new EdgeError('STATE_CONFLICT', `${heir.did} cannot replace itself`);
     if (heir.sub !== old.sub) throw new EdgeError('STATE_CONFLICT', `${heir.did} is enrolled for another sub`);
     if (heir.status !== 'active') throw new EdgeError('STATE_CONFLICT', `${heir.did} is ${heir.status}`);
-    const registers = registersOf(old.kind, swap);
+    const registers = registersOf(old.kind, this.#o.billedOf(old.kind), swap);
     const said = { did, by: heir.did, how: 'swap', registers } as const;
     return this.#o.devices.setStatus(did, 'replaced', Date.now(), heir.did, (statement) =>
       this.#say(old.id, said, [statement], act),
@@ -103,8 +104,11 @@ export class Successors {
   }
 }
 
-function registersOf(kind: string, { finalRegister, initialRegister }: Swap): Succession['registers'] {
-  const obis = PROFILES[kind]?.billed;
+function registersOf(
+  kind: string,
+  obis: string | undefined,
+  { finalRegister, initialRegister }: Swap,
+): Succession['registers'] {
   if (obis === undefined) {
     if (finalRegister ?? initialRegister) throw new EdgeError('REQUEST_INVALID', `a ${kind} has no billed register`);
     return undefined;

@@ -6,6 +6,7 @@ import type { MqttClient } from 'mqtt';
 import { onTestFinished } from 'vitest';
 import { openIdentity } from '../../edge/identity.ts';
 import { Enrolment } from '../../edge/intake/enrolment.ts';
+import { loadProfiles } from '../../edge/profiles/load.ts';
 import type { TestGateway } from '../support/gateway.ts';
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -48,6 +49,10 @@ export function inbox(client: MqttClient): () => Promise<{ topic: string; text: 
 export type Enrolled = { device: { did: string }; secret: string };
 /** Not over the API, which would put an entry about it into the log. */
 export const enrolLegacy = async (gateway: TestGateway, sub: string, kind = 'meter'): Promise<Enrolled> => {
-  const enrolment = new Enrolment(gateway.parts.devices, () => openIdentity(gateway.config).makeDeviceKey());
+  const enrolment = new Enrolment(
+    gateway.parts.devices,
+    () => openIdentity(gateway.config).makeDeviceKey(),
+    loadProfiles(),
+  );
   return (await enrolment.enrol({ kind, custody: 'gateway', sub })) as Enrolled;
 };

@@ -6,10 +6,11 @@ import { Caps } from '../../edge/caps.ts';
 import { Accept, type AcceptOptions, type Outcome } from '../../edge/intake/accept.ts';
 import { startClock } from '../../edge/intake/clock.ts';
 import { Custodian } from '../../edge/intake/custody.ts';
-import { GATEWAY_KIND, SEALED_KINDS } from '../../edge/intake/profiles.ts';
 import { Sealing } from '../../edge/intake/sealing.ts';
 import { endings } from '../../edge/intake/standing.ts';
 import { Log } from '../../edge/log/log.ts';
+import { loadProfiles } from '../../edge/profiles/load.ts';
+import { GATEWAY_KIND } from '../../edge/profiles/profile.ts';
 import { type Custody, type Device, Devices } from '../../edge/store/devices.ts';
 import { Entries } from '../../edge/store/entries.ts';
 import { Gaps } from '../../edge/store/gaps.ts';
@@ -21,6 +22,9 @@ import { publicKeyOf, signEd25519 } from '../../edge/wire/ed25519.ts';
 import { encodeEnvelope } from '../../edge/wire/envelope.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
 import { type WholeTruth, wholeTruth } from '../support/whole-truth.ts';
+
+const profiles = loadProfiles();
+const check: AcceptOptions['check'] = ({ kind }, records) => profiles.check(kind, records);
 
 const seedOf = (name: string): Uint8Array => new Uint8Array(createHash('sha256').update(`test ${name}`).digest());
 
@@ -103,9 +107,10 @@ export class Path {
       sealing: new Sealing({
         did: gateway.did,
         privateKey: gateway.privateKey,
-        kinds: SEALED_KINDS,
+        isSealed: (kind) => profiles.isSealed(kind),
         devices: this.devices,
       }),
+      check,
       disk: { room: Number.POSITIVE_INFINITY, give: () => undefined },
       alarm: () => undefined,
       onDiskFull: () => undefined,
@@ -124,6 +129,7 @@ export class Path {
       devices: this.devices,
       entries: this.entries,
       boot: store.boot,
+      check,
       endings: (device) => endings(device, undefined, { receivedMs: 0, monoMs: 0, clockSynced: false }),
       privateKeyOf: (did) => {
         const key = keys.get(did);
