@@ -1,4 +1,6 @@
 /** Every driver, by the name that a profile calls it. */
 import type { DriverType } from './driver.ts';
+import { modbus } from './modbus/registers.ts';
+import { sunspec } from './modbus/sunspec.ts';
 
-export const DRIVERS: Readonly<Record<string, DriverType>> = {};
+export const DRIVERS: Readonly<Record<string, DriverType>> = { modbus, sunspec };
