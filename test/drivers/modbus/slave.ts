@@ -33,7 +33,7 @@ export const device =
     return [answerTo(request, memory)];
   };
 
-const setup = { medium: 'tty' as const, secret: () => new Uint8Array(), marks: {}, nextNumber: () => 1 };
+const setup = { medium: 'tty' as const, secret: () => new Uint8Array(), mark: () => undefined, nextNumber: () => 1 };
 
 export const driverOf = (profile: string, unitId = 1): PolledDriver => {
   const { driver, settings, values } = loadProfiles().get(profile)!;
