@@ -1,6 +1,13 @@
 /** Every driver, by the name that a profile calls it. */
+import { dlms } from './dlms/dlms.ts';
+import { dlmsPush } from './dlms/push.ts';
 import type { DriverType } from './driver.ts';
 import { modbus } from './modbus/registers.ts';
 import { sunspec } from './modbus/sunspec.ts';
 
-export const DRIVERS: Readonly<Record<string, DriverType>> = { modbus, sunspec };
+export const DRIVERS: Readonly<Record<string, DriverType>> = {
+  dlms,
+  'dlms-push': dlmsPush,
+  modbus,
+  sunspec,
+};
