@@ -4,10 +4,12 @@ import { dlmsPush } from './dlms/push.ts';
 import type { DriverType } from './driver.ts';
 import { modbus } from './modbus/registers.ts';
 import { sunspec } from './modbus/sunspec.ts';
+import { obd } from './obd/obd.ts';
 
 export const DRIVERS: Readonly<Record<string, DriverType>> = {
   dlms,
   'dlms-push': dlmsPush,
   modbus,
+  obd,
   sunspec,
 };
