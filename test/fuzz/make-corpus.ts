@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { encode } from 'cborg';
-import { crc16 } from '../../edge/intake/serial/rtu.ts';
+import { crc16 } from '../../edge/drivers/modbus/rtu.ts';
 import { parseVerifierKey, signCheckpoint } from '../../edge/log/checkpoint.ts';
 import { attachReceipt, encodeCoseReceipt, receiptToSign } from '../../edge/log/cose-receipt.ts';
 import { leafHash } from '../../edge/log/merkle.ts';

@@ -1,6 +1,6 @@
 /** What is fuzzed, and by what each accepted input is held to be right: never by the parser that took it. */
+import { RtuParser } from '../../edge/drivers/modbus/rtu.ts';
 import { EdgeError } from '../../edge/errors.ts';
-import { AnswerParser } from '../../edge/intake/serial/rtu.ts';
 import { verifyInPool, verifyKey } from '../../edge/intake/verify.ts';
 import { openCheckpoint, parseVerifierKey } from '../../edge/log/checkpoint.ts';
 import { leafHash, verifyInclusion } from '../../edge/log/merkle.ts';
@@ -239,7 +239,7 @@ const isFrame = (bytes: Uint8Array): boolean =>
 const rtu: Target = {
   name: 'rtu',
   judge: (bytes, below: Below) => {
-    const parser = new AnswerParser(UNIT, REGISTERS);
+    const parser = new RtuParser(UNIT, { functionCode: 3, address: 0, count: REGISTERS });
     for (let at = 0; at < bytes.length; ) {
       const next = at + 1 + below(12);
       const answer = parser.push(bytes.subarray(at, next));
