@@ -45,6 +45,7 @@ import { deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
 import { profilesPart, profileWarnings, sealing } from './profile-parts.ts';
 import { loadProfiles } from './profiles/load.ts';
 import { GATEWAY_KIND } from './profiles/profile.ts';
+import { registerOf } from './profiles/watch.ts';
 import { Registering } from './registering.ts';
 import { startRetention } from './retain.ts';
 import { Review } from './review.ts';
@@ -219,6 +220,10 @@ async function build(
     privateKeyOf: (did) => (did === identity.did ? identity.keys.privateKey : identity.deviceKey(did)),
     endings: standing,
     check,
+    registerOf: (device, name) => {
+      const value = profiles.valueOf(readBy.get(device.did) ?? device.kind, name);
+      return value && registerOf(value, device);
+    },
   });
   await enrolSelf(devices, origin, identity);
   await epoch.begin({
@@ -291,7 +296,7 @@ async function build(
     devices,
     quarantine,
     asides: () => epoch.asides,
-    others: [forgettable(checking, store), ...tracesOf(store, devices), registry.forgettable],
+    others: [forgettable(checking, store), ...tracesOf(store, devices), registry.forgettable, custodian.forgettable],
     report: warn,
   });
   closers.push(() => forgetting.stop());

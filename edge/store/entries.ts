@@ -85,6 +85,15 @@ export class Entries {
     );
   }
 
+  /** One device's, the highest counter first. */
+  latestOfDevice(device: number, limit: number): EntryRow[] {
+    return this.#rows(
+      `SELECT ${COLUMNS} ${FROM} WHERE device = ? ORDER BY epoch DESC, seq DESC LIMIT ?`,
+      device,
+      limit,
+    );
+  }
+
   /** In the order of arrival by the wall clock, received in [fromMs, toMs), after the entry with index `after`. */
   pageByTime(after: number, fromMs: number, toMs: number, limit: number): EntryRow[] {
     const start = after < 0 ? undefined : this.get(after);

@@ -40,6 +40,8 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /entries/{index}/receipt': 'open',
   'GET /devices': 'viewer',
   'GET /devices/{did}': 'viewer',
+  'GET /profiles': 'viewer',
+  'GET /profiles/{name}': 'viewer',
   'POST /devices': 'operator',
   'POST /devices/{did}/gaps': 'operator',
   'POST /devices/{did}/suspend': 'operator',

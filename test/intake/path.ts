@@ -11,6 +11,7 @@ import { endings } from '../../edge/intake/standing.ts';
 import { Log } from '../../edge/log/log.ts';
 import { loadProfiles } from '../../edge/profiles/load.ts';
 import { GATEWAY_KIND } from '../../edge/profiles/profile.ts';
+import { registerOf } from '../../edge/profiles/watch.ts';
 import { type Custody, type Device, Devices } from '../../edge/store/devices.ts';
 import { Entries } from '../../edge/store/entries.ts';
 import { Gaps } from '../../edge/store/gaps.ts';
@@ -130,6 +131,10 @@ export class Path {
       entries: this.entries,
       boot: store.boot,
       check,
+      registerOf: (device, name) => {
+        const value = profiles.valueOf(device.kind, name);
+        return value && registerOf(value, device);
+      },
       endings: (device) => endings(device, undefined, { receivedMs: 0, monoMs: 0, clockSynced: false }),
       privateKeyOf: (did) => {
         const key = keys.get(did);

@@ -1,0 +1,78 @@
+import { expect, it } from 'vitest';
+import type { Reading } from '../../edge/drivers/driver.ts';
+import { Marks } from '../../edge/store/marks.ts';
+import { decodeEnvelope } from '../../edge/wire/envelope.ts';
+import { tempFolder } from '../support/temp.ts';
+import { Meter, Path } from './path.ts';
+
+const AT = 1_790_000_000_500;
+const wh = (v: number): Reading['records'] => [{ n: '1-0:1.8.0', u: 'Wh', v }];
+
+const open = async () => {
+  const path = await Path.open(tempFolder());
+  const meter = new Meter('line');
+  await path.enrol(meter, 'gateway');
+  return { path, meter };
+};
+const read = (path: Path, { did }: Meter, v: number, over: Partial<Reading> = {}, atMs = AT) => {
+  const device = path.devices.get(did);
+  if (!device) throw new Error('not enrolled');
+  return path.custodian.submitReading(device, 'serial', { records: wh(v), quality: 'Good', atMs, ...over });
+};
+const entry = (path: Path, index: number) => decodeEnvelope(new Uint8Array(path.entries.get(index)?.envelope ?? []));
+const quality = (path: Path, index: number) => entry(path, index).records.find(({ n }) => n === 'quality')?.vs;
+
+it('of a device on a line is signed with the time at which it was read, and with what it is worth', async () => {
+  const { path, meter } = await open();
+  expect(await read(path, meter, 100)).toEqual({ kind: 'accepted', index: 1 });
+  expect(entry(path, 1)).toMatchObject({ iat: 1_790_000_000, iss: meter.did });
+  expect(entry(path, 1).records).toEqual([...wh(100), { n: 'quality', vs: 'Good' }]);
+  await read(path, meter, 90, { quality: 'Uncertain: the clock of the meter is not set' }, AT + 10_000);
+  expect(quality(path, 2)).toBe('Uncertain: the clock of the meter is not set; 1-0:1.8.0 fell from 100 to 90 Wh');
+  await read(path, meter, 101, {}, AT + 20_000);
+  expect(quality(path, 3)).toBe('Good');
+  await path.finish();
+});
+
+it('is compared with the last good one also after a restart', async () => {
+  const { path, meter } = await open();
+  await read(path, meter, 100);
+  await read(path, meter, 5, {}, AT + 10_000);
+  const again = await path.reopen();
+  await read(again, meter, 6, {}, AT + 20_000);
+  expect(quality(again, 3)).toBe('Uncertain: 1-0:1.8.0 fell from 100 to 6 Wh');
+  await read(again, meter, 100, {}, AT + 30_000);
+  expect(quality(again, 4)).toBe('Good');
+  await again.finish();
+});
+
+it('that its profile does not expect lies in quarantine with its time and marks, and uses up no counter', async () => {
+  const { path, meter } = await open();
+  const outcome = await read(path, meter, 1, { records: [{ n: '1-0:1.8.0', u: 'kWh', v: 1 }], marks: { cursor: 7 } });
+  expect(outcome).toMatchObject({ kind: 'quarantined', code: 'PROFILE_MISMATCH' });
+  const [row] = path.quarantine.list(10, Number.MAX_SAFE_INTEGER);
+  expect(row).toMatchObject({ topic: 'serial/senml', did: meter.did });
+  expect(JSON.parse(Buffer.from(row?.bytes ?? []).toString())).toEqual([
+    { n: '1-0:1.8.0', u: 'kWh', v: 1, t: 1_790_000_000 },
+  ]);
+  const device = path.devices.get(meter.did);
+  expect(new Marks(path.store).of(device?.id ?? -1)).toEqual({ cursor: 7 });
+  await read(path, meter, 2);
+  expect(device?.counter.gaps).toEqual([]);
+  await path.finish();
+});
+
+it('of a device that publishes SenML is signed as it was said, with a word where its register fell', async () => {
+  const { path, meter } = await open();
+  const say = (v: number, resent = false) =>
+    path.custodian.offerSenml(meter.did, `up/${meter.did}/senml`, Buffer.from(JSON.stringify(wh(v))), resent);
+  await say(100);
+  expect(entry(path, 1).records).toEqual(wh(100));
+  expect(await say(90)).toEqual({ kind: 'accepted', index: 2 });
+  expect(entry(path, 2).records).toEqual([
+    ...wh(90),
+    { n: 'quality', vs: 'Uncertain: 1-0:1.8.0 fell from 100 to 90 Wh' },
+  ]);
+  expect(await say(90, true)).toEqual({ kind: 'known', index: 2 });
+  await path.finish();
+});
