@@ -5,6 +5,7 @@ import type { DriverType, Job, PolledDriver, Setup, Value } from '../driver.ts';
 import { type Raw, recordsOf } from '../records.ts';
 import { MAX_REGISTERS, type ReadFunction } from './pdu.ts';
 import { type Forbidden, plan, type Request } from './plan.ts';
+import { probe } from './probe.ts';
 import { DEVICE, type Device, isAbsent, Slave, TIMEOUT } from './slave.ts';
 import { bitOf, decodeNumber, decodeText, NUMBER_TYPES, type NumberType, type WordOrder, wordsOf } from './words.ts';
 
@@ -186,4 +187,5 @@ export const modbus: DriverType<Settings, Device, From> = {
     { additionalProperties: false },
   ),
   create,
+  probe,
 };
