@@ -64,7 +64,7 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
     };
   }
   for (const port of ports)
-    list[`serial ${port.path}`] = { ok: port.state !== 'away', detail: port.error ?? port.state };
+    list[`serial ${port.name}`] = { ok: port.state !== 'away', detail: port.error ?? port.state };
   for (const [name, certificate] of parts.certificates) list[`${name} tls`] = certificate.health();
   const credits = parts.creditHealth();
   if (credits) list.credits = credits;

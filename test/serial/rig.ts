@@ -2,6 +2,11 @@
 import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Driver, DriverType, Medium } from '../../edge/drivers/driver.ts';
+import { DRIVERS } from '../../edge/drivers/drivers.ts';
+import type { Timed } from '../../edge/intake/serial/serial.ts';
+import { loadProfiles } from '../../edge/profiles/load.ts';
+import type { Profile } from '../../edge/profiles/profile.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
 
 export const workFolder = (): { path: (name: string) => string; remove: () => void } => {
@@ -9,7 +14,19 @@ export const workFolder = (): { path: (name: string) => string; remove: () => vo
   return { path: (name) => join(folder, name), remove: () => rmSync(folder, { recursive: true, force: true }) };
 };
 
-export type Submitted = { did: string; records: SenmlRecord[]; energy: number; at: number };
+const profiles = loadProfiles();
+
+/** The driver of one device, as config and profile would make it. */
+export function driverOf(profileName: string, device: Record<string, unknown> = {}, medium: Medium = 'tty'): Driver {
+  const { driver, settings, values } = profiles.get(profileName) as Profile;
+  const none = () => {
+    throw new Error('no secrets, no numbers');
+  };
+  const setup = { settings, device, values, medium, secret: none, mark: () => undefined, nextNumber: none };
+  return (DRIVERS[driver as string] as DriverType).create(setup);
+}
+
+export type Submitted = { did: string; records: SenmlRecord[]; reading: Timed; energy: number; at: number };
 
 export class Collector {
   readonly submitted: Submitted[] = [];
@@ -19,8 +36,9 @@ export class Collector {
   readonly #watchers = new Set<() => void>();
 
   readonly hooks = {
-    submit: async (did: string, records: SenmlRecord[]) => {
-      const submitted = { did, records, energy: records[0]?.v as number, at: performance.now() };
+    submit: async (did: string, reading: Timed) => {
+      const { records } = reading;
+      const submitted = { did, records, reading, energy: records[0]?.v as number, at: performance.now() };
       this.submitted.push(submitted);
       this.#changed();
       await this.onSubmit?.(submitted);

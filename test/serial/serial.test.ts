@@ -2,13 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { ServerSerial } from 'modbus-serial';
 import { SerialPort } from 'serialport';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type SerialConfig, startSerial } from '../../edge/intake/serial/serial.ts';
+import type { LineFormat } from '../../edge/drivers/driver.ts';
+import { type SerialDeviceConfig, type SerialPortConfig, startSerial } from '../../edge/intake/serial/serial.ts';
 import { openPty } from '../../firmware-sim/serial/pty.ts';
 import { Inverter, type InverterOptions, inverterLine } from '../../firmware-sim/serial/twin.ts';
-import { Collector, openTerminals, workFolder } from './rig.ts';
+import { Collector, driverOf, openTerminals, workFolder } from './rig.ts';
 
-/** Registers of model 103 with its header: what a poll reads. */
-const BLOCK = 52;
+/** Registers of model 103 with its header, up to the last that the profile asks for: what a poll reads. */
+const BLOCK = 39;
 
 /** Simulated time stands still but for what a test adds: a value can be told to the Wh. */
 let now: number;
@@ -42,21 +43,26 @@ function plug(name: string, first: Partial<InverterOptions> = {}, ...others: Par
   return { line, inverter: inverters[0]!, inverters };
 }
 
-type Port = SerialConfig['ports'][number];
+type Device = Omit<SerialDeviceConfig, 'did' | 'label'> & { unitId: number };
 
-function start(name: string, devices: Partial<Port['devices'][number]>[] = [{}], over: Partial<Port> = {}) {
+function start(
+  name: string,
+  devices: Partial<Device>[] = [{}],
+  { baudRate = 115200, parity = 'none', ...over }: Partial<LineFormat> & Partial<SerialPortConfig> = {},
+) {
   const serial = startSerial(
     {
       ports: [
         {
-          path: folder.path(name),
-          baudRate: 115200,
-          parity: 'none',
+          name: folder.path(name),
+          place: { path: folder.path(name) },
+          line: { baudRate, parity, dataBits: 8, stopBits: 1 },
           timeoutMs: 200,
-          devices: devices.map((device, i) => ({
+          devices: devices.map(({ unitId, ...device }, i) => ({
             did: `did:key:z6Mk${i + 1}`,
-            driver: 'sunspec',
-            unitId: i + 1,
+            label: `unit ${unitId ?? i + 1}`,
+            driver: driverOf('pv-sunspec', { unitId: unitId ?? i + 1 }),
+            driverName: 'sunspec',
             everySeconds: 0.05,
             ...device,
           })),
@@ -301,7 +307,7 @@ describe('intake over serial', () => {
     const serial = start('tty');
     await seen.values(1);
     inverter.faults.exception = 6;
-    await seen.line('exception 6 (slave device busy) for registers 40070 to 40121');
+    await seen.line('exception 6 (slave device busy) for registers 40070 to 40108');
     const before = seen.submitted.length;
     inverter.faults.exception = undefined;
     await seen.values(1);

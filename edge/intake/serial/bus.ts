@@ -1,158 +1,90 @@
 /**
- * One serial port and the slaves on it: who is asked when, and what happens when the port or a slave fails.
+ * One serial port and the devices on it: who is asked when, and what happens when the port or a device fails.
  *
- * A slave's poll is a {@link Job}, which yields one read after the other; the bus carries out one read at a time and
- * then chooses again, so that a long discovery never holds up a poll.
+ * A poll is a job, which yields one exchange after the other; the bus carries out one at a time and then chooses
+ * again, so that a long discovery never holds up a poll, unless the driver needs the line for the whole of it.
  */
-
-import { type FaultKind, SerialFault } from '../../drivers/fault.ts';
+import { isHeard } from '../../drivers/driver.ts';
+import { SerialFault } from '../../drivers/fault.ts';
 import { errorLine } from '../../errors.ts';
-import type { SenmlRecord } from '../../wire/senml.ts';
-import { type LineSettings, RtuMaster } from './master.ts';
-
-/** Holding registers to read in one request. */
-export type Read = { address: number; count: number };
-
-/** One poll. Registers come back from each yield, or a SerialFault is thrown there. Returns what was measured. */
-export type Job = Generator<Read, SenmlRecord[], Uint16Array>;
-
-/** What a slave speaks above Modbus. Does no input or output itself. */
-export type Driver = {
-  poll(): Job;
-  /** Forget what was discovered: there may be another device now. */
-  reset(): void;
-  discovered(): boolean;
-  /** The device in a few words, once discovered. */
-  about(): string | undefined;
-};
-
-export type SlaveConfig = { did: string; unitId: number; everySeconds: number };
-
-export type SerialHooks = {
-  /** Resolves when the reading is durable; the next poll of this device waits for it. */
-  submit(did: string, records: SenmlRecord[]): Promise<void>;
-  report(line: string, level: 'info' | 'warn'): void;
-};
-
-export type SerialDeviceState = {
-  did: string;
-  unitId: number;
-  /** new: not polled yet; ok: the last poll gave a value; failing: it gave none, see error. */
-  state: 'new' | 'ok' | 'failing';
-  about: string | undefined;
-  error: string | undefined;
-  /** Polls begun, and values submitted. */
-  polls: number;
-  values: number;
-  /** Polls left out because the one before, or the bus, was late. */
-  skipped: number;
-  errors: Partial<Record<FaultKind | 'submit', number>>;
-  /** Time that this slave has had the bus. */
-  busMs: number;
-  /** Unix time in ms of the last value. */
-  lastValueAt: number | undefined;
-};
+import { asFault, type SerialDeviceConfig, type SerialDeviceState, type SerialHooks } from './account.ts';
+import { Heard } from './heard.ts';
+import { Polled } from './polled.ts';
+import { Port, type PortSettings, TIMEOUT_MS } from './port.ts';
 
 export type SerialPortState = {
-  path: string;
+  name: string;
   state: 'closed' | 'open' | 'away';
   error: string | undefined;
   /** Times that the port was opened. */
   opens: number;
+  /** Since start. */
   requests: number;
+  sentBytes: number;
+  heardBytes: number;
+  /** Time in which the bus was taken by an exchange, ms. */
+  busMs: number;
   devices: SerialDeviceState[];
 };
-
-/** A damaged answer comes from a slave that is there: ask again at once, this often. */
-const RETRIES = 2;
 
 const REOPEN_FIRST_MS = 250;
 const REOPEN_MOST_MS = 5000;
 
-/**
- * A slave that gives no values is left alone for up to this many times what it cost, so that it has less than 5 % of a
- * bus that it shares.
- */
-const BACK_OFF_MOST = 20;
-
-/** The same line about the same slave is not written again within this time. */
-const QUIET_MS = 60_000;
-
 /** How long stop() waits for readings that are being accepted. */
 const STOP_MS = 300;
 
-type Slave = {
-  config: SlaveConfig;
-  driver: Driver;
-  state: SerialDeviceState;
-  /** Times are of performance.now(). */
-  dueAt: number;
-  job: Job | undefined;
-  read: Read | undefined;
-  retries: number;
-  /** Bus time that this job has had. */
-  costMs: number;
-  /** Polls in a row that gave no value, and polls in a row that ended without any answer. */
-  failures: number;
-  silent: number;
-  submitting: Promise<void> | undefined;
-  reported: Map<string, number>;
-  /** The fault that was reported, until the recovery is. */
-  troubled: boolean;
-  introduced: string | undefined;
-};
+/** All devices behind a socket silent this often: the connection may be dead without having said so. */
+const SILENT_SOCKET = 3;
 
 export class Bus {
-  readonly #line: LineSettings;
+  readonly #settings: PortSettings;
   readonly #timeoutMs: number;
   readonly #hooks: SerialHooks;
-  readonly #slaves: Slave[];
-  readonly #port: Omit<SerialPortState, 'devices'>;
-  #master: RtuMaster | undefined;
+  readonly #polled: Polled[] = [];
+  readonly #heard: Heard[] = [];
+  /** In the order of the config. */
+  readonly #devices: (Polled | Heard)[];
+  readonly #state: Omit<SerialPortState, 'devices'>;
+  #port: Port | undefined;
   #stopping = false;
   #running: Promise<void> | undefined;
   #ring: (() => void) | undefined;
-  /** The last thing on the bus was an answer of a slave that is well: no moment is further from the next poll. */
+  /** Who has the line until its job ends. */
+  #holder: Polled | undefined;
+  /** The last thing on the bus was an answer of a device that is well: no moment is further from the next poll. */
   #freshlyPolled = false;
+  /** The connection was given up by ourselves: not a word of it. */
+  #renewing = false;
 
-  constructor(
-    line: LineSettings,
-    timeoutMs: number,
-    slaves: { config: SlaveConfig; driver: Driver }[],
-    hooks: SerialHooks,
-  ) {
-    this.#line = line;
+  constructor(settings: PortSettings, devices: readonly SerialDeviceConfig[], hooks: SerialHooks) {
+    const { name } = settings;
+    const timeoutMs = settings.timeoutMs ?? TIMEOUT_MS;
+    this.#settings = settings;
     this.#timeoutMs = timeoutMs;
     this.#hooks = hooks;
-    this.#port = { path: line.path, state: 'closed', error: undefined, opens: 0, requests: 0 };
-    this.#slaves = slaves.map(({ config, driver }) => ({
-      config,
-      driver,
-      state: {
-        did: config.did,
-        unitId: config.unitId,
-        state: 'new',
-        about: undefined,
-        error: undefined,
-        polls: 0,
-        values: 0,
-        skipped: 0,
-        errors: {},
-        busMs: 0,
-        lastValueAt: undefined,
-      },
-      dueAt: 0,
-      job: undefined,
-      read: undefined,
-      retries: 0,
-      costMs: 0,
-      failures: 0,
-      silent: 0,
-      submitting: undefined,
-      reported: new Map(),
-      troubled: false,
-      introduced: undefined,
-    }));
+    this.#state = {
+      name,
+      state: 'closed',
+      error: undefined,
+      opens: 0,
+      requests: 0,
+      sentBytes: 0,
+      heardBytes: 0,
+      busMs: 0,
+    };
+    this.#devices = devices.map((config) => {
+      const { driver } = config;
+      if (isHeard(driver)) {
+        const heard = new Heard(config, driver, name, timeoutMs, hooks);
+        this.#heard.push(heard);
+        return heard;
+      }
+      const polled = new Polled(config, driver, name, timeoutMs, hooks);
+      polled.onDone = () => this.#ring?.();
+      this.#polled.push(polled);
+      return polled;
+    });
+    for (const polled of this.#polled) polled.shares = this.#polled.length > 1;
   }
 
   start(): void {
@@ -161,10 +93,12 @@ export class Bus {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    for (const heard of this.#heard) heard.stop();
     this.#ring?.();
-    await this.#master?.close();
+    await this.#port?.close();
     await this.#running;
-    const submitting = this.#slaves.flatMap(({ submitting }) => submitting ?? []);
+    for (const heard of this.#heard) heard.stop();
+    const submitting = this.#devices.flatMap(({ account }) => account.submitting ?? []);
     if (submitting.length === 0) return;
     const patience = new AbortController();
     await Promise.race([Promise.all(submitting), wait(STOP_MS, patience.signal)]);
@@ -172,13 +106,14 @@ export class Bus {
   }
 
   state(): SerialPortState {
+    const { requests, sent, heard } = this.#port?.counts ?? { requests: 0, sent: 0, heard: 0 };
+    const before = this.#state;
     return {
-      ...this.#port,
-      devices: this.#slaves.map(({ state, driver }) => ({
-        ...state,
-        about: driver.about(),
-        errors: { ...state.errors },
-      })),
+      ...before,
+      requests: before.requests + requests,
+      sentBytes: before.sentBytes + sent,
+      heardBytes: before.heardBytes + heard,
+      devices: this.#devices.map(({ account }) => account.snapshot()),
     };
   }
 
@@ -187,206 +122,126 @@ export class Bus {
   async #run(): Promise<void> {
     let pause = REOPEN_FIRST_MS;
     while (!this.#stopping) {
-      const master = new RtuMaster(this.#line, () => this.#ring?.());
-      this.#master = master;
+      const port = new Port(this.#settings);
+      port.onLost = () => this.#ring?.();
+      port.onUnasked = (chunk, atMs) => {
+        for (const heard of this.#heard) heard.hear(chunk, atMs);
+      };
+      this.#port = port;
+      let open = false;
       try {
-        await master.open();
+        await port.open();
+        open = true;
         this.#opened();
         pause = REOPEN_FIRST_MS;
-        while (!this.#stopping && master.lost === undefined) await this.#turn(master);
-        if (master.lost !== undefined) throw master.lost;
+        while (!this.#stopping && port.lost === undefined) await this.#turn(port);
+        if (port.lost !== undefined) throw port.lost;
       } catch (error) {
-        if (!this.#stopping) this.#away(error);
+        // A connection that was given up is not away, but the next one may be.
+        if (!open) this.#renewing = false;
+        if (!this.#stopping && !this.#renewing) this.#away(error);
       } finally {
-        await master.close();
+        for (const heard of this.#heard) heard.closed();
+        await port.close();
+        this.#state.requests += port.counts.requests;
+        this.#state.sentBytes += port.counts.sent;
+        this.#state.heardBytes += port.counts.heard;
+        this.#port = undefined;
       }
       if (!this.#stopping) await this.#sleep(pause);
       pause = Math.min(2 * pause, REOPEN_MOST_MS);
     }
-    this.#port.state = 'closed';
+    this.#state.state = 'closed';
   }
 
   #opened(): void {
-    if (this.#port.state === 'away') this.#hooks.report(`${this.#line.path}: the port is back`, 'info');
-    this.#port.state = 'open';
-    this.#port.error = undefined;
-    this.#port.opens++;
+    this.#holder = undefined;
+    this.#state.opens++;
+    this.#state.error = undefined;
+    if (this.#state.state === 'away') this.#hooks.report(`${this.#state.name}: the port is back`, 'info');
+    this.#state.state = 'open';
+    const renewed = this.#renewing;
+    this.#renewing = false;
     const now = performance.now();
-    for (const slave of this.#slaves) {
-      slave.job = undefined;
-      slave.dueAt = now;
-      slave.failures = 0;
-      slave.silent = 0;
-      slave.driver.reset();
+    for (const heard of this.#heard) heard.opened();
+    for (const polled of this.#polled) {
+      // The same silent devices behind another connection: they wait as they would have.
+      if (renewed) polled.drop();
+      else polled.opened(now);
     }
   }
 
   #away(error: unknown): void {
     const line = errorLine(error);
-    if (line !== this.#port.error) this.#hooks.report(line, 'warn');
-    this.#port.state = 'away';
-    this.#port.error = line;
+    if (line !== this.#state.error) this.#hooks.report(line, 'warn');
+    this.#state.state = 'away';
+    this.#state.error = line;
   }
 
   // --- whose turn it is ----------------------------------------------------------------------------------------------
 
-  /** One read, or a sleep until there is one to do. */
-  async #turn(master: RtuMaster): Promise<void> {
+  /** One exchange, or a sleep until there is one to do. */
+  async #turn(port: Port): Promise<void> {
     const now = performance.now();
-    for (const slave of this.#slaves) {
-      if (slave.submitting === undefined || slave.dueAt > now) continue;
-      slave.state.skipped++;
-      this.#reschedule(slave);
+    const holder = this.#holder;
+    if (holder !== undefined) {
+      if (holder.notBefore > now) return this.#sleep(holder.notBefore - now);
+      return this.#step(port, holder, Number.POSITIVE_INFINITY);
     }
+    for (const polled of this.#polled)
+      if (polled.account.submitting !== undefined && polled.dueAt <= now) polled.skip();
 
-    const free = this.#slaves.filter((s) => s.submitting === undefined);
-    const well = this.#slaves.filter((s) => s.silent === 0);
-    const due = free.filter((s) => s.dueAt <= now);
-    const starved = due.filter((s) => now - s.dueAt > BACK_OFF_MOST * this.#timeoutMs);
-    const known = due.filter((s) => s.silent === 0 && s.driver.discovered());
-    const strange = due.filter((s) => s.silent === 0 && !s.driver.discovered());
+    const ready = (p: Polled) => Math.max(p.dueAt, p.notBefore);
+    const due = this.#polled.filter((p) => p.account.submitting === undefined && ready(p) <= now);
+    const next = first(
+      due.filter((p) => p.silent === 0 || p.starved(now)),
+      now,
+    );
+    if (next !== undefined) return this.#step(port, next, Number.POSITIVE_INFINITY);
 
-    const next = earliest(starved) ?? earliest(known) ?? earliest(strange);
-    if (next !== undefined && next.silent === 0) return this.#step(master, next, this.#timeoutMs);
-
-    // A slave that was silent may cost a whole timeout. It gets the time until the next poll of one that is well,
+    // A device that was silent may cost a whole timeout. It gets the time until the next poll of one that is well,
     // and where that is short, the moment at which it is longest, which is right after such a poll.
-    const silent = next ?? earliest(due);
-    const slack = Math.min(...well.map((s) => s.dueAt)) - now;
-    if (silent !== undefined && (slack >= this.#timeoutMs || this.#freshlyPolled || silent === next))
-      return this.#step(master, silent, Math.min(Math.max(slack, this.#timeoutMs / 4), this.#timeoutMs));
+    const silent = first(due, now);
+    const slack = Math.min(...this.#polled.filter((p) => p.silent === 0).map(ready)) - now;
+    if (silent !== undefined && (slack >= this.#timeoutMs || this.#freshlyPolled)) {
+      const think = silent.patient() ? Number.POSITIVE_INFINITY : Math.max(slack, this.#timeoutMs / 4);
+      return this.#step(port, silent, think);
+    }
 
     this.#freshlyPolled = false;
-    const wakeAt = this.#slaves.filter((s) => s !== silent && s.dueAt > now).map((s) => s.dueAt);
-    if (master.lost === undefined) await this.#sleep(Math.min(...wakeAt, now + 60_000) - now);
+    const wakeAt = this.#polled.map(ready).filter((at) => at > now);
+    if (port.lost === undefined) await this.#sleep(Math.min(...wakeAt, now + 60_000) - now);
   }
 
-  async #step(master: RtuMaster, slave: Slave, timeoutMs: number): Promise<void> {
+  async #step(port: Port, polled: Polled, thinkMs: number): Promise<void> {
     const begun = performance.now();
-    if (slave.job === undefined) {
-      slave.state.polls++;
-      slave.retries = 0;
-      slave.costMs = 0;
-      slave.job = slave.driver.poll();
-      this.#advance(slave, (job) => job.next());
+    const fresh = !polled.underWay;
+    if (fresh && polled.driver.whole === true) this.#holder = polled;
+    if (!polled.begin(begun)) return this.#left(port, polled);
+    const { exchange } = polled;
+    // The job may have asked for a pause just now.
+    if (exchange === undefined || polled.notBefore > performance.now()) return;
+    const wasWell = polled.silent === 0;
+    const answer = await port.exchange(exchange, thinkMs).then((is) => ({ is }), asFault);
+    if (answer instanceof SerialFault && answer.kind === 'away') {
+      polled.drop();
+      throw answer;
     }
-    const { job, read } = slave;
-    if (job === undefined || read === undefined) return;
-    this.#port.requests++;
-    const answer = await master.read(slave.config.unitId, read.address, read.count, timeoutMs).catch(asFault);
     const took = performance.now() - begun;
-    slave.costMs += took;
-    slave.state.busMs += took;
-    this.#freshlyPolled = slave.silent === 0;
+    this.#state.busMs += took;
+    this.#freshlyPolled = wasWell;
+    polled.answered(answer, took, port.heardAtMs);
+    if (!polled.underWay) await this.#left(port, polled);
+  }
 
-    if (answer instanceof SerialFault) {
-      if (answer.kind !== 'no-answer') slave.silent = 0;
-      if (answer.kind === 'away') {
-        // Not the slave's doing. The run loop tells of it.
-        slave.job = undefined;
-        return;
-      }
-      if (answer.kind === 'corrupt' && slave.retries++ < RETRIES) {
-        this.#count(slave, 'corrupt');
-        return;
-      }
-      this.#advance(slave, (job) => job.throw(answer));
-    } else {
-      slave.retries = 0;
-      slave.silent = 0;
-      this.#advance(slave, (job) => job.next(answer));
+  /** Its job has ended: the line is as it was. */
+  async #left(port: Port, polled: Polled): Promise<void> {
+    if (this.#holder === polled) this.#holder = undefined;
+    if (port.lost === undefined) await port.restore();
+    if (port.medium === 'tcp' && this.#polled.every((p) => p.silent >= SILENT_SOCKET)) {
+      this.#renewing = true;
+      port.giveUp('no device answers; connecting again');
     }
-  }
-
-  /** Let the job run to its next read, its value or its fault. */
-  #advance(slave: Slave, run: (job: Job) => IteratorResult<Read, SenmlRecord[]>): void {
-    try {
-      const result = run(slave.job as Job);
-      if (!result.done) {
-        slave.read = result.value;
-        return;
-      }
-      slave.job = undefined;
-      this.#value(slave, result.value);
-    } catch (error) {
-      slave.job = undefined;
-      this.#fault(slave, asFault(error));
-    }
-  }
-
-  // --- what came of it -----------------------------------------------------------------------------------------------
-
-  #value(slave: Slave, records: SenmlRecord[]): void {
-    const { config, state, driver } = slave;
-    slave.failures = 0;
-    const about = driver.about();
-    if (about !== undefined && about !== slave.introduced) {
-      slave.introduced = about;
-      this.#hooks.report(`unit ${config.unitId} on ${this.#line.path}: ${about}`, 'info');
-    }
-    if (slave.troubled) {
-      slave.troubled = false;
-      this.#hooks.report(`unit ${config.unitId} on ${this.#line.path}: gives values again`, 'info');
-    }
-    state.state = 'ok';
-    state.error = undefined;
-    this.#reschedule(slave);
-    const submit = async () => {
-      try {
-        await this.#hooks.submit(config.did, records);
-        state.values++;
-        state.lastValueAt = Date.now();
-      } catch (error) {
-        this.#count(slave, 'submit');
-        this.#warn(slave, `${config.did}: the reading was not accepted: ${errorLine(error)}`);
-      }
-    };
-    slave.submitting = submit().then(() => {
-      slave.submitting = undefined;
-      this.#ring?.();
-    });
-  }
-
-  #fault(slave: Slave, fault: SerialFault): void {
-    const { state, driver, config } = slave;
-    this.#count(slave, fault.kind);
-    const { line } = new SerialFault(fault.kind, `unit ${config.unitId} on ${this.#line.path}: ${fault.detail}`);
-    state.state = 'failing';
-    state.error = line;
-    this.#warn(slave, line);
-
-    slave.failures++;
-    slave.silent = fault.kind === 'no-answer' ? slave.silent + 1 : 0;
-    // One lost answer is no reason to discover again, a second one is; so are registers that are gone.
-    if (slave.silent > 1 || fault.exception === 2 || fault.exception === 3) driver.reset();
-    // A slave that has the bus for itself takes nothing from anyone.
-    const pause = this.#slaves.length > 1 ? Math.min(2 ** slave.failures, BACK_OFF_MOST) * slave.costMs : 0;
-    // After a silence at least two timeouts, so that a late answer cannot fall into the next request.
-    this.#reschedule(slave, slave.silent > 0 ? Math.max(pause, 2 * this.#timeoutMs) : pause);
-  }
-
-  /** To the next time of its schedule that is not past. A late poll is left out, never made up for. */
-  #reschedule(slave: Slave, pauseMs = 0): void {
-    const every = slave.config.everySeconds * 1000;
-    const now = performance.now();
-    const missed = Math.max(0, Math.ceil((now - slave.dueAt) / every) - 1);
-    slave.state.skipped += missed;
-    slave.dueAt += (1 + missed) * every;
-    if (slave.dueAt < now + pauseMs) slave.dueAt += Math.ceil((now + pauseMs - slave.dueAt) / every) * every;
-  }
-
-  #count(slave: Slave, kind: FaultKind | 'submit'): void {
-    slave.state.errors[kind] = (slave.state.errors[kind] ?? 0) + 1;
-  }
-
-  #warn(slave: Slave, line: string): void {
-    const now = performance.now();
-    const last = slave.reported.get(line);
-    if (last !== undefined && now - last < QUIET_MS) return;
-    if (slave.reported.size > 50) slave.reported.clear();
-    slave.reported.set(line, now);
-    slave.troubled = true;
-    this.#hooks.report(line, 'warn');
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -398,12 +253,11 @@ export class Bus {
   }
 }
 
-const earliest = (slaves: Slave[]): Slave | undefined =>
-  slaves.reduce<Slave | undefined>((a, b) => (a === undefined || b.dueAt < a.dueAt ? b : a), undefined);
-
-/** What is not a fault is a mistake in a driver; it must not stop the bus. */
-const asFault = (error: unknown): SerialFault =>
-  error instanceof SerialFault ? error : new SerialFault('no-value', `the driver failed: ${errorLine(error)}`);
+function first(polled: readonly Polled[], now: number): Polled | undefined {
+  const ranked = polled.map((p) => ({ p, rank: p.rank(now) }));
+  ranked.sort((a, b) => a.rank - b.rank || a.p.dueAt - b.p.dueAt);
+  return ranked[0]?.p;
+}
 
 /** Resolves after `ms` or when aborted, never rejects. */
 function wait(ms: number, signal: AbortSignal): Promise<void> {
