@@ -75,6 +75,8 @@ class DlmsMeter implements PolledDriver {
   #known: Known | undefined;
   #about: string | undefined;
   #counterSeen: number | undefined;
+  /** It answered the last time. */
+  #well = false;
   /** Up to here nothing is in the load profile, though there is no entry to keep it with. */
   #emptyTo = 0;
 
@@ -111,9 +113,12 @@ class DlmsMeter implements PolledDriver {
     const session = new Session(link, this.#password, this.#security, this.#counterSeen);
     let readings: Reading[];
     try {
-      yield* session.open();
+      // One that answered the last time has perhaps not heard: a bad line is no dead meter.
+      yield* session.open(this.#well ? 4 : 1);
       readings = yield* this.#read(session);
+      this.#well = true;
     } catch (error) {
+      if (error instanceof SerialFault && error.kind === 'no-answer') this.#well = false;
       // A meter that is there keeps the line else until it tires of waiting.
       if (error instanceof SerialFault && !['away', 'no-answer', 'late'].includes(error.kind)) yield* session.close();
       throw error;

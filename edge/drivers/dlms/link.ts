@@ -29,7 +29,7 @@ const LLC_RESPONSE = Uint8Array.of(0xe6, 0xe7, 0x00);
 const MAX_APDU = 65_535;
 /** Times that one frame's answer is asked for again, where the line is bad; and where nothing at all comes. */
 const TRIES_DAMAGED = 6;
-const TRIES_SILENT = 3;
+const TRIES_SILENT = 5;
 /** Meters leave some time between the frames of one window. */
 const SILENCE_MS = 100;
 const FRAME_OVERHEAD = 20;
@@ -92,10 +92,14 @@ export class HdlcLink {
     this.#wanted = informationBytes;
   }
 
-  /** @throws SerialFault exception where the meter does not want to */
-  *connect(): Generator<Exchange, void, unknown> {
+  /**
+   * @param silentTries a dead meter costs so many timeouts
+   * @throws SerialFault exception where the meter does not want to
+   */
+  *connect(silentTries = 1): Generator<Exchange, void, unknown> {
     const limits = { sendBytes: this.#wanted, receiveBytes: this.#wanted, sendWindow: 1, receiveWindow: 1 };
-    for (let tries = 1; ; tries++) {
+    const misses = { damaged: 0, silent: TRIES_SILENT + 1 - silentTries };
+    for (;;) {
       try {
         const heard = yield* this.#turn(SNRM, encodeLimits(limits), false);
         // What is left of an earlier session may come first.
@@ -109,7 +113,7 @@ export class HdlcLink {
         this.#received = 0;
         return;
       } catch (error) {
-        if (!isFault(error, 'corrupt') || tries >= TRIES_DAMAGED) throw error;
+        miss(misses, error);
       }
     }
   }

@@ -58,8 +58,9 @@ export class Session {
     return this.#agreed.selective;
   }
 
-  *open(): Generator<Exchange, void, unknown> {
-    yield* this.#link.connect();
+  /** @param silentTries as {@link HdlcLink.connect} has it */
+  *open(silentTries: number): Generator<Exchange, void, unknown> {
+    yield* this.#link.connect(silentTries);
     const initiate = this.#protect(INITIATE_REQUEST, GLOBAL.initiateRequest);
     const systemTitle = this.#security?.systemTitle;
     const answer = yield* this.#link.transact(encodeAarq({ initiate, systemTitle, password: this.#password }), 'AARQ');

@@ -8,6 +8,7 @@ import { dlmsPush } from '../../../edge/drivers/dlms/push.ts';
 import { gmac, open, protect } from '../../../edge/drivers/dlms/security.ts';
 import type { HeardDriver, Reading } from '../../../edge/drivers/driver.ts';
 import { SerialFault } from '../../../edge/drivers/fault.ts';
+import { DlmsPusher, type DlmsPusherOptions } from '../../../firmware-sim/serial/dlms/pusher.ts';
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replace(/[^0-9a-f]/gi, ''), 'hex'));
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -248,5 +249,41 @@ describe('facts of the standards', () => {
       expect(isDated(decodeDateTime(hex(bad)))).toBe(false);
     // Summer time says nothing against it.
     expect(isDated(decodeDateTime(hex('07E80A0F020C1E0000FF8880')))).toBe(true);
+  });
+});
+
+describe('the twin that pushes', () => {
+  const keys = { encryption: hex(KAMSTRUP.e), authentication: hex(KAMSTRUP.a) };
+  const clock = Date.UTC(2026, 2, 1, 3, 0, 7);
+  const twin = (more: Partial<DlmsPusherOptions> = {}) =>
+    new DlmsPusher({ seed: 1, now: () => clock, powerW: () => 1100, startWh: 42_000, everyMs: 10, ...more });
+
+  it.each([
+    ['plain', {}],
+    ['ciphered', { keys }],
+    ['ciphered, frames of 60 bytes', { keys, informationBytes: 60 }],
+  ])('%s', (_name, options) => {
+    const driver = meter({ '1-0:1.8.0': 'Wh', '1-0:1.7.0': 'W' }, 'keys' in options ? KAMSTRUP : undefined);
+    const pusher = twin(options);
+    for (let i = 0; i < 3; i++)
+      expect((driver.hear(pusher.telegram(), 0) as Reading[])[0]?.records).toEqual([
+        { n: '1-0:1.8.0', u: 'Wh', v: 42_000, t: clock / 1000 },
+        { n: '1-0:1.7.0', u: 'W', v: 1100, t: clock / 1000 },
+      ]);
+  });
+
+  it('its faults: a counter said again, a clock that is invalid or has no deviation', () => {
+    const driver = meter({ '1-0:1.8.0': 'Wh' }, KAMSTRUP);
+    const pusher = twin({ keys });
+    driver.hear(pusher.telegram(), 0);
+    pusher.faults.replays = true;
+    expect(driver.hear(pusher.telegram(), 0)).toMatchObject([{ detail: expect.stringContaining('a replay') }]);
+    const undated = [{ n: '1-0:1.8.0', u: 'Wh', v: 42_000 }];
+    const [one] = meter({ '1-0:1.8.0': 'Wh' }).hear(twin({ deviation: null }).telegram(), 0) as Reading[];
+    expect(one?.records).toEqual(undated);
+    const doubtful = twin();
+    doubtful.faults.clockStatus = 2;
+    const [two] = meter({ '1-0:1.8.0': 'Wh' }).hear(doubtful.telegram(), 0) as Reading[];
+    expect(two?.records).toEqual(undated);
   });
 });
