@@ -68,6 +68,14 @@ const COMMANDS: Record<string, Known> = {
     summary: 'Write entries with their receipts into one file, a bundle, that verify takes.',
     load: () => import('./export.ts'),
   },
+  probe: {
+    summary: 'Find out what is on a serial port: rate, protocol, devices, and the config that reads them.',
+    load: () => import('./probe.ts'),
+  },
+  read: {
+    summary: 'Read a device on a serial port, and show what would be signed, once or live.',
+    load: () => import('./read.ts'),
+  },
   deploy: {
     summary: 'Deploy the Anchors contract to the chain of a config, and register this log.',
     load: () => import('./deploy.ts'),

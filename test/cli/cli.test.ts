@@ -26,6 +26,8 @@ const COMMANDS = [
   'salvage',
   'export',
   'deploy',
+  'probe',
+  'read',
 ];
 
 function writeConfig(folder: string, extra = ''): string {
