@@ -11,6 +11,7 @@ import { benchIntake } from './intake.ts';
 import { benchLoop } from './loop.ts';
 import { benchMerkle } from './merkle.ts';
 import { Bench } from './report.ts';
+import { benchSerial } from './serial.ts';
 import { benchGas, benchMemory } from './whole.ts';
 
 const { values, positionals: wanted } = parseArgs({
@@ -23,6 +24,7 @@ const parts: Record<string, (bench: Bench) => Promise<void>> = {
   merkle: benchMerkle,
   flat: (bench) => benchFlat(bench, Number(values.entries), values.keep),
   checks: benchChecks,
+  serial: benchSerial,
   gas: benchGas,
   memory: benchMemory,
 };

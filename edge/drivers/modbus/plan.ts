@@ -20,10 +20,10 @@ export type Request<S extends Span> = Span & { spans: readonly S[] };
 
 /**
  * What a request costs beside its registers, in registers (2 bytes): the request itself (8 bytes), the frame around the
- * answer (5), the silence after each (3.5 characters) and some 10 ms that the slave and the gap take, at 9,600 baud. On
+ * answer (5), the silence after each (3.5 characters) and some 20 ms that a slave thinks, at 9,600 baud. On
  * faster lines the time counts more and the bytes less, so there a bridged gap is all the more worth it.
  */
-export const REQUEST_COST = 15;
+export const REQUEST_COST = 20;
 
 /**
  * The cheapest set of requests that reads all spans; requests in the order of their addresses. Each span is in exactly
