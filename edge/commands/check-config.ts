@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 import { checkCity } from '../checking.ts';
 import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
+import { profileWarnings, sealing } from '../profile-parts.ts';
+import { loadProfiles } from '../profiles/load.ts';
 import { Certificates } from '../transport.ts';
 import { checkKeys } from '../witnessing.ts';
 import type { Command } from './index.ts';
@@ -15,6 +17,8 @@ export const command: Command = {
     const config = loadConfig(path);
     checkKeys(config);
     checkCity(config);
+    const profiles = loadProfiles(config.profiles.folder);
+    const isSealed = sealing(config, profiles, () => path);
     const { log, witness, mqtt, http, chain, checks, serial, dataFolder, retention } = config;
     console.log(`${path} is valid`);
     console.log(`data      ${dataFolder}`);
@@ -40,6 +44,12 @@ export const command: Command = {
       `chain     ${chain.mode}${chain.mode === 'rpc' ? ` ${new URL(chain.rpc).origin}, chain ${chain.chainId}` : ''}${chain.mode === 'none' ? '' : `, an anchor every ${chain.everySeconds} s`}`,
     );
     if (checks.cityDid !== '') console.log(`checks    ${checks.gates.length} gates, the city is ${checks.cityDid}`);
+    const own = config.profiles.folder;
+    const all = profiles.list();
+    console.log(
+      `profiles  ${all.length}${own === '' ? '' : `, ${all.filter(({ file }) => file.startsWith(own)).length} of them from ${own}`}; sealed are ${profiles.kinds().filter(isSealed).join(', ') || 'none'}`,
+    );
+    for (const warning of profileWarnings(config, profiles)) console.log(`warning   ${warning}`);
     for (const port of serial.ports)
       console.log(`serial    ${port.path} at ${port.baudRate}, ${port.devices.length} devices`);
     return 0;

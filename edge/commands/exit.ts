@@ -16,7 +16,7 @@ export const EXIT = {
 export const EXIT_HELP = `Exit codes:
     0  stopped as it was asked to
     1  failed; starting again may help (a port in use, a disk that was full)
-    2  the command line, the config, the keys or the data folder: nothing helps before somebody looks
+    2  the command line, the config, a profile, the keys or the data folder: nothing helps before somebody looks
     3  the demo found that something acknowledged is not in the log
    70  a mistake of the program itself, said in one line; starting again may help
   130  asked to stop a second time, so it stopped at once`;
@@ -25,6 +25,7 @@ export const EXIT_HELP = `Exit codes:
 const SETUP: readonly ErrorCode[] = [
   'USAGE',
   'CONFIG_INVALID',
+  'PROFILE_INVALID',
   'KEY_UNREADABLE',
   'KEY_FIXED',
   'CSV_INVALID',

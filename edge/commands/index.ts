@@ -29,6 +29,10 @@ const COMMANDS: Record<string, Known> = {
   },
   init: { summary: 'Write a commented config, and make the keys.', load: () => import('./init.ts') },
   'check-config': { summary: 'Check a config file, and say what it means.', load: () => import('./check-config.ts') },
+  profiles: {
+    summary: 'List, show and check profiles: device kinds, and how devices of them are read.',
+    load: () => import('./profiles.ts'),
+  },
   enroll: {
     summary: 'Enrol a device, or many from a CSV file, with a running gateway.',
     load: () => import('./enroll.ts'),

@@ -90,7 +90,10 @@ const RANK: (Role | 'open')[] = ['open', 'viewer', 'engineer', 'operator'];
 
 const addressOf = (route: string, did: string): [method: string, path: string] => {
   const [method, path] = route.split(' ') as [string, string];
-  return [method, path.replace('{did}', did).replace('{index}', '0').replace('{*}', '0/000.p/1')];
+  return [
+    method,
+    path.replace('{did}', did).replace('{index}', '0').replace('{name}', 'meter').replace('{*}', '0/000.p/1'),
+  ];
 };
 
 type Answer = { status: number; headers: Headers; text: string };
