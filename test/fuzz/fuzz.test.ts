@@ -14,6 +14,7 @@ const CASES: Record<string, number> = {
   senml: 10_000,
   jwt: 500,
   rtu: 10_000,
+  dlms: 6_000,
   presentation: 1_000,
   challenge: 1_000,
   'city-bundle': 800,

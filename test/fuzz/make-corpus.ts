@@ -1,5 +1,5 @@
 /** Writes the valid part of the corpus: one small file for each shape that a parser takes. The same at each run. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -17,6 +17,7 @@ import { prepareHashEnvelope } from '../../edge/wire/hash-envelope.ts';
 import type { SenmlRecord } from '../../edge/wire/senml.ts';
 import { encodeMessage, encodePresentation } from '../../edge/wire/vc/check.ts';
 import { encodeStatusList, MAX_LIST_BYTES, MIN_LIST_BYTES, setStatus } from '../../edge/wire/vc/status-list.ts';
+import { DlmsPusher } from '../../firmware-sim/serial/dlms/pusher.ts';
 import { BUNDLES, CHALLENGES, CITY, PRESENTATIONS, TELEMETRY } from './city.ts';
 import { DEVICE, GATEWAY, LOG, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 
@@ -26,7 +27,7 @@ function put(target: string, name: string, content: Uint8Array | string, kind: '
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
 }
-for (const t of ['envelope', 'receipt', 'checkpoint', 'tile', 'senml', 'jwt', 'rtu'])
+for (const t of ['envelope', 'receipt', 'checkpoint', 'tile', 'senml', 'jwt', 'rtu', 'dlms'])
   rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
 for (const t of ['presentation', 'challenge', 'city-bundle', 'status-list'])
   rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
@@ -198,6 +199,14 @@ put('rtu', 'answer', frame(1, 3, 8, 0x53, 0x75, 0x6e, 0x53, 0xff, 0xff, 0, 1));
 put('rtu', 'after-noise', Buffer.concat([Buffer.of(0xff, 1, 3, 0), frame(1, 3, 8, 1, 3, 8, 1, 3, 8, 1, 3)]));
 put('rtu', 'after-another', Buffer.concat([frame(2, 3, 2, 0, 1), frame(1, 3, 8, 0, 1, 0, 2, 0, 3, 0, 4)]));
 put('rtu', 'exception', frame(1, 0x83, 2));
+
+// Telegrams of real meters, and of the twin: one frame, segments, blocks, an object list.
+for (const name of ['iskra-am550', 'aidon-3phase', 'landis-gyr-e450-objects']) {
+  const file = fileURLToPath(new URL(`../drivers/vectors/dlms/${name}.hex`, import.meta.url));
+  put('dlms', name, Buffer.from(readFileSync(file, 'utf8').replace(/[^0-9a-f]/gi, ''), 'hex'));
+}
+const pusher = new DlmsPusher({ seed: 1, now: () => 1_790_000_000_000, powerW: () => 700, everyMs: 1000 });
+put('dlms', 'twin', pusher.telegram());
 
 // Vehicle checks: both types of keys, with and without telemetry; bundles with lists and without; lists of both ends.
 PRESENTATIONS.forEach((presentation, i) => {

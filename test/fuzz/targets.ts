@@ -1,4 +1,7 @@
 /** What is fuzzed, and by what each accepted input is held to be right: never by the parser that took it. */
+import { dlmsPush } from '../../edge/drivers/dlms/push.ts';
+import type { HeardDriver } from '../../edge/drivers/driver.ts';
+import { SerialFault } from '../../edge/drivers/fault.ts';
 import { RtuParser } from '../../edge/drivers/modbus/rtu.ts';
 import { EdgeError } from '../../edge/errors.ts';
 import { verifyInPool, verifyKey } from '../../edge/intake/verify.ts';
@@ -14,6 +17,7 @@ import { verifyEd25519 } from '../../edge/wire/ed25519.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../edge/wire/envelope.ts';
 import { decodeHashEnvelope } from '../../edge/wire/hash-envelope.ts';
 import { decodePack, encodePack, resolveLegacy, type SenmlRecord } from '../../edge/wire/senml.ts';
+import { crc as bitwise, say } from '../../firmware-sim/serial/dlms/frames.ts';
 import { CHECK_TARGETS } from './check-targets.ts';
 import { corpus, type Target } from './fuzz.ts';
 import { DEVICE, GATEWAY, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
@@ -261,4 +265,77 @@ const rtu: Target = {
   },
 };
 
-export const TARGETS: readonly Target[] = [envelope, receipt, checkpoint, tile, senml, jwt, rtu, ...CHECK_TARGETS];
+/** Frames with right checksums, by the twin's own arithmetic, and nothing that lies between them. */
+function wholeFrames(bytes: Uint8Array): Uint8Array {
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at + 9 <= bytes.length; ) {
+    const length = (((bytes[at + 1] as number) & 7) << 8) | (bytes[at + 2] as number);
+    const inner = [...bytes.subarray(at + 1, at + 1 + length)];
+    const [low, high] = bitwise(inner.slice(0, -2));
+    const right = inner.length === length && length > 6 && inner.at(-2) === low && inner.at(-1) === high;
+    if (bytes[at] !== 0x7e || bytes[at + 1 + length] !== 0x7e || !right) at++;
+    else {
+      frames.push(bytes.subarray(at, at + length + 2));
+      at += length + 1;
+    }
+  }
+  return Buffer.concat(frames);
+}
+
+const pushed = (): HeardDriver =>
+  dlmsPush.create({
+    settings: {},
+    device: {},
+    values: Object.entries({ '1-0:1.8.0': 'Wh', '1-0:1.7.0': 'W', '1-0:32.7.0': 'V' }).map(([name, unit]) => ({
+      name,
+      unit,
+      billed: false,
+      required: false,
+      scale: 1,
+      from: {},
+    })),
+    medium: 'tty',
+    secret: () => new Uint8Array(),
+    mark: () => undefined,
+    nextNumber: () => 0,
+  }) as HeardDriver;
+
+const readingsIn = (heard: unknown[]): string[] =>
+  heard.filter((one) => !(one instanceof SerialFault)).map((one) => JSON.stringify(one));
+
+const dlms: Target = {
+  name: 'dlms',
+  judge: (bytes, below: Below) => {
+    const driver = pushed();
+    const heard: unknown[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const next = at + 1 + below(90);
+      heard.push(...driver.hear(bytes.subarray(at, next), 0));
+      at = next;
+    }
+    const readings = readingsIn(heard);
+    if (readings.length === 0) throw new EdgeError('REQUEST_INVALID', 'no reading in it');
+    const rightly = readingsIn(pushed().hear(wholeFrames(bytes), 0));
+    const wrong = readings.find((reading) => !rightly.includes(reading));
+    return wrong === undefined ? undefined : `a reading out of what has no right checksum: ${wrong}`;
+  },
+  // A meter itself sends nonsense: what its checksums vouch for must neither crash nor hang.
+  change: (original, other, below) => {
+    const start = original.indexOf(0xe6);
+    const theirs = other.indexOf(0xe6);
+    const body = mutate(original.subarray(start + 3, start + 1200), other.subarray(theirs + 3, theirs + 1200), below);
+    return Uint8Array.from(say([3], [2, 0x23], 0x13, [0xe6, 0xe7, 0, ...body.subarray(0, 1900)]));
+  },
+};
+
+export const TARGETS: readonly Target[] = [
+  envelope,
+  receipt,
+  checkpoint,
+  tile,
+  senml,
+  jwt,
+  rtu,
+  dlms,
+  ...CHECK_TARGETS,
+];
