@@ -170,7 +170,7 @@ export type ModeCDevice = { address?: string | number };
 /** Where a meter tells its own address in the readout. */
 const OWN_ADDRESS = '1-0:0.0.0';
 
-function modeC({ settings, device, values }: Setup<ModeCSettings, ModeCDevice, From>): PolledDriver {
+function meterAtPort({ settings, device, values }: Setup<ModeCSettings, ModeCDevice, From>): PolledDriver {
   const { signOnBaudRate, maxBaudRate, wakeUp, readoutBytes } = settings;
   const address = device.address === undefined ? '' : String(device.address);
   let about: string | undefined;
@@ -252,7 +252,7 @@ function sameAddress(a: string, b: string): boolean {
   return x.endsWith(y) || y.endsWith(x);
 }
 
-export const MODE_C: DriverType<ModeCSettings, ModeCDevice, From> = {
+export const modeC: DriverType<ModeCSettings, ModeCDevice, From> = {
   says: 'IEC 62056-21 mode C: sign-on, baud change and data readout (polled)',
   media: ['tty', 'tcp'],
   // 7E1 with its parity as the eighth bit: see parity.ts.
@@ -260,7 +260,7 @@ export const MODE_C: DriverType<ModeCSettings, ModeCDevice, From> = {
   settings: ModeCSettingsSchema,
   device: ModeCDeviceSchema,
   from: FromSchema,
-  create: modeC,
+  create: meterAtPort,
   probe: {
     lines: [{ baudRate: 300, dataBits: 8, parity: 'none', stopBits: 1 }],
     *ask() {

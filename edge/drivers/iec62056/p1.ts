@@ -96,7 +96,7 @@ export function heardMeter({ settings, device, values }: Setup<HeardSettings, He
   };
 }
 
-export const P1: DriverType<HeardSettings, HeardDevice, From> = {
+export const p1: DriverType<HeardSettings, HeardDevice, From> = {
   says: 'P1 telegrams of DSMR meters, versions 2.2 to 5 (heard)',
   media: ['tty', 'tcp'],
   line: { baudRate: 115_200, dataBits: 8, parity: 'none', stopBits: 1 },

@@ -8,7 +8,7 @@ import { DeviceSchema, type HeardDevice, type HeardSettings, heardMeter, Setting
 import { TelegramReader } from './telegram.ts';
 import { type From, FromSchema } from './values.ts';
 
-export const PUSH: DriverType<HeardSettings, HeardDevice, From> = {
+export const modeD: DriverType<HeardSettings, HeardDevice, From> = {
   says: 'IEC 62056-21 mode D: telegrams that a meter says by itself (heard)',
   media: ['tty', 'tcp'],
   line: { baudRate: 2400, dataBits: 8, parity: 'none', stopBits: 1 },

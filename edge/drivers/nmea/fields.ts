@@ -86,7 +86,10 @@ function parse(type: string, f: readonly string[]): Parsed | undefined {
       if (f.length < 17 || f.length > 18) return bad();
       return { type, fix: Number(oneOf(f[1], '1', '2', '3')) as 1 | 2 | 3 };
     case 'VTG':
-      if (f.length < 8 || f.length > 9 || f[1] !== 'T' || f[3] !== 'M' || f[5] !== 'N' || f[7] !== 'K') return bad();
+      if (f.length < 8 || f.length > 9) return bad();
+      // u-blox leaves the letters out too where there is no fix.
+      for (const [i, letter] of ['T', 'M', 'N', 'K'].entries())
+        if (f[2 * i + 1] !== letter && (f[2 * i + 1] !== '' || f[2 * i] !== '')) return bad();
       return given({
         type,
         course: number(f[0], 0, 360),

@@ -43,7 +43,7 @@ const KMH_PER_KNOT = 1.852;
 const SAME_DEGREES = 0.0003;
 const SAME_KMH = 0.5;
 
-function nmea({ values }: Setup<Record<string, never>, Record<string, never>, From>): HeardDriver {
+function receiver({ values }: Setup<Record<string, never>, Record<string, never>, From>): HeardDriver {
   const reader = new SentenceReader();
   const epochs = new Epochs();
   const talkers = new Set<string>();
@@ -175,14 +175,14 @@ function timestampOf({ timeMs, rmc, zda, atMs }: Epoch): { timestamp?: string; d
 
 const msOf = ({ year, month, day }: Day): number => Date.UTC(year, month - 1, day);
 
-export const NMEA: DriverType<Record<string, never>, Record<string, never>, From> = {
+export const nmea: DriverType<Record<string, never>, Record<string, never>, From> = {
   says: 'NMEA 0183: position of a GNSS receiver (heard)',
   media: ['tty', 'tcp'],
   line: { baudRate: 9600, dataBits: 8, parity: 'none', stopBits: 1 },
   settings: Nothing,
   device: Nothing,
   from: FromSchema,
-  create: nmea,
+  create: receiver,
   probe: {
     lines: [9600, 4800, 38_400, 115_200].map((baudRate) => ({ baudRate, dataBits: 8, parity: 'none', stopBits: 1 })),
     listen: {
