@@ -37,7 +37,7 @@ const ATTEMPTS = 8;
 /** A command that sets something is asked for this often: whether it was obeyed shows later anyway. */
 const SETTING_ATTEMPTS = 3;
 /** A reset takes about a second: the adapter tests its lamps. */
-const RESET_MS = 3000;
+const RESET_MS = 2000;
 
 const VIN = '0902';
 
@@ -108,8 +108,11 @@ function* hello(attempts: number, timeoutMs: number): Generator<Exchange, string
   let fault = new SerialFault('mismatch', 'what answers is no ELM327');
   for (let i = 0; i < attempts; i++) {
     const told = yield* once('ATZ', timeoutMs);
-    if (told instanceof SerialFault) fault = told;
-    else {
+    if (told instanceof SerialFault) {
+      // Twice silent is not there: damage may have eaten one command, hardly two.
+      if (told.kind === 'no-answer' && fault.kind === 'no-answer') throw told;
+      fault = told;
+    } else {
       const name = identity(told);
       if (name !== undefined) return name;
       yield* settle();
