@@ -383,30 +383,101 @@ export const ConfigSchema = Type.Object(
       ports: Type.Array(
         Type.Object(
           {
-            path: text('The tty, best by /dev/serial/by-id.'),
-            baudRate: integer('Baud.', 9600, 50, 4_000_000),
-            parity: oneOf('Parity.', 'none', 'none', 'even', 'odd'),
+            path: text('The tty, best by /dev/serial/by-id. Or usb, or tcp; one of the three.', { default: '' }),
+            usb: Type.Optional(
+              Type.Object(
+                {
+                  serialNumber: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+                  vendorId: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{4}$' })),
+                  productId: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{4}$' })),
+                },
+                {
+                  additionalProperties: false,
+                  minProperties: 1,
+                  description: 'A USB adapter, under whatever name it comes: as lsusb -v shows it.',
+                },
+              ),
+            ),
+            tcp: text('host:port of a device or converter on the network.', {
+              default: '',
+              pattern: '^$|^(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]{1,253}):\\d{1,5}$',
+            }),
+            baudRate: Type.Optional(
+              Type.Integer({
+                minimum: 50,
+                maximum: 4_000_000,
+                description: 'This and the next three: left out, as the profiles of its devices say.',
+              }),
+            ),
+            dataBits: Type.Optional(Type.Enum([7, 8])),
+            parity: Type.Optional(Type.Enum(['none', 'even', 'odd'])),
+            stopBits: Type.Optional(Type.Enum([1, 2])),
+            rs485: Type.Optional(
+              Type.Object(
+                {
+                  rtsOnSend: Type.Optional(Type.Boolean()),
+                  delayBeforeMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000 })),
+                  delayAfterMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000 })),
+                  receiveWhileSending: Type.Optional(Type.Boolean()),
+                },
+                {
+                  additionalProperties: false,
+                  description: 'Where RTS switches the transceiver. Most USB adapters do it by themselves.',
+                },
+              ),
+            ),
+            timeoutMs: integer('How long a device may think before it counts as silent.', 1000, 10, 60_000),
+            gapMs: Type.Optional(
+              Type.Integer({
+                minimum: 0,
+                maximum: 10_000,
+                description: 'Least silence before a request. Left out: 3.5 characters.',
+              }),
+            ),
             devices: Type.Array(
               Type.Object(
                 {
                   did: text(
-                    'DID of the enrolled device (custody gateway). Empty: it is enrolled by itself, as kind and sub say.',
+                    'DID of the enrolled device (custody gateway). Empty: it is enrolled by itself, as sub and the kind of its profile say.',
                     { default: '' },
                   ),
-                  kind: text('Kind, where did is empty.', { default: 'inverter' }),
-                  sub: text('URN of the metering point, where did is empty.', { default: '' }),
-                  driver: oneOf('What it speaks: SunSpec over Modbus RTU.', 'sunspec', 'sunspec'),
-                  unitId: integer('Modbus unit.', 1, 1, 247),
-                  everySeconds: number('How often to read it.', 10, 0.2, 86_400),
+                  sub: text('URN of what it measures, where did is empty.', { default: '' }),
+                  profile: text('What it is: sejong-edge profiles list.'),
+                  unitId: Type.Optional(
+                    Type.Integer({ minimum: 0, maximum: 255, description: 'Its number on a Modbus line.' }),
+                  ),
+                  address: Type.Optional(
+                    Type.Union([Type.Integer({ minimum: 0 }), Type.String({ maxLength: 64 })], {
+                      description: 'Its address on the line, where it has another one.',
+                    }),
+                  ),
+                  secrets: Type.Optional(
+                    Type.Record(Type.String(), Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,63}$' }), {
+                      description: 'Keys and passwords that it wants, by the names they have (sejong-edge keys put).',
+                    }),
+                  ),
+                  options: Type.Optional(
+                    Type.Record(Type.String(), Type.Unknown(), {
+                      description: 'What its driver wants to know beside.',
+                    }),
+                  ),
+                  everySeconds: Type.Optional(
+                    Type.Number({
+                      minimum: 0.05,
+                      maximum: 86_400,
+                      description: 'How often it is read. Left out: as its profile says.',
+                    }),
+                  ),
+                  priority: Type.Optional(Type.Enum(['high', 'normal', 'low'])),
                 },
                 { additionalProperties: false },
               ),
-              { default: [], description: 'The devices on this line.' },
+              { default: [], maxItems: 250, description: 'The devices on this line.' },
             ),
           },
           { additionalProperties: false },
         ),
-        { default: [], description: 'Serial ports.' },
+        { default: [], maxItems: 100, description: 'Serial ports.' },
       ),
     }),
   },
@@ -414,6 +485,14 @@ export const ConfigSchema = Type.Object(
 );
 
 export type Config = Static<typeof ConfigSchema>;
+
+/** Where a config stands: its file, and the line of a JSON pointer in it as ":12", empty where it is not known. */
+export type ConfigPlace = { where: string; line: (pointer: string) => string };
+
+const PLACES = new WeakMap<object, ConfigPlace>();
+
+/** For what is found wrong with a config only later, together with other files. */
+export const placeOf = (config: Config): ConfigPlace => PLACES.get(config) ?? { where: 'config', line: () => '' };
 
 /** The defaults with `values` over them, checked. @throws EdgeError CONFIG_INVALID */
 export function makeConfig(
@@ -440,12 +519,17 @@ export function makeConfig(
       if (config.checks.gates.findIndex((other) => other.name === gate.name) < g)
         problems.push(`${where}${line(`/checks/gates/${g}`)}: checks.gates.${g}: ${gate.name} is there twice`);
   if (problems.length === 0)
-    for (const [p, port] of config.serial.ports.entries())
+    for (const [p, port] of config.serial.ports.entries()) {
+      const places = [port.path !== '', port.usb !== undefined, port.tcp !== ''].filter((given) => given).length;
+      if (places !== 1)
+        problems.push(`${where}${line(`/serial/ports/${p}`)}: serial.ports.${p} needs one of path, usb and tcp`);
       for (const [d, device] of port.devices.entries())
         if (device.did === '' && device.sub === '')
           problems.push(
             `${where}${line(`/serial/ports/${p}/devices/${d}`)}: serial.ports.${p}.devices.${d} needs did or sub`,
           );
+    }
   if (problems.length > 0) throw new EdgeError('CONFIG_INVALID', problems.join('; '));
+  PLACES.set(config, { where, line });
   return config;
 }

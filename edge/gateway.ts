@@ -41,6 +41,7 @@ import { Checkpointer } from './log/checkpointer.ts';
 import { GATEWAY_SUB } from './log/gap.ts';
 import type { Retention } from './log/retention.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
+import { Numbers } from './numbers.ts';
 import { deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
 import { profilesPart, profileWarnings, sealing } from './profile-parts.ts';
 import { loadProfiles } from './profiles/load.ts';
@@ -51,6 +52,7 @@ import { startRetention } from './retain.ts';
 import { Review } from './review.ts';
 import { type RunInfo, writeRunInfo } from './run-info.ts';
 import { startSerialLines } from './serial-lines.ts';
+import { serialPorts } from './serial-ports.ts';
 import { Audits } from './store/audit.ts';
 import { Claims } from './store/claims.ts';
 import type { Device, Devices } from './store/devices.ts';
@@ -58,6 +60,7 @@ import { Disk } from './store/disk.ts';
 import { Entries } from './store/entries.ts';
 import { Gaps } from './store/gaps.ts';
 import { LateEntries } from './store/late.ts';
+import { Marks } from './store/marks.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import { IssuedTokens } from './store/tokens.ts';
 import { succession } from './succeeding.ts';
@@ -135,6 +138,8 @@ async function build(
   // What may be said by whom, before anybody says anything.
   const profiles = loadProfiles(config.profiles.folder);
   const isSealed = sealing(config, profiles);
+  const ports = serialPorts(config, profiles);
+  const numbers = new Numbers(keysFolder(config));
   /** Profiles by which devices are read here, by DID; of others only the kind is known. */
   const readBy = new Map<string, string>();
   const check = (device: Device, records: readonly SenmlRecord[]): void =>
@@ -365,7 +370,12 @@ async function build(
     clockSynced: () => now().clockSynced,
     save: (statement) => store.write({ name: 'claim', statements: [statement] }),
   });
-  const serial = await startSerialLines({ config: config.serial, enrolment, custodian, devices, report });
+  const serial = await startSerialLines({
+    ...{ ports, enrolment, custodian, devices, readBy, report },
+    marks: new Marks(store),
+    secret: identity.secret,
+    nextNumber: (name, above) => numbers.next(name, above),
+  });
   closers.push(() => serial.stop());
 
   // Everybody's eyes.

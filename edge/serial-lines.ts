@@ -1,65 +1,85 @@
-/** Serial lines, put together: the config knows ports and devices, enrolment their DIDs, the custodian signs what they say. */
-import type { Config } from './config.ts';
-import type { Driver, DriverType } from './drivers/driver.ts';
-import { DRIVERS } from './drivers/drivers.ts';
-import { EdgeError } from './errors.ts';
+/**
+ * Serial lines, put together: the config knows ports and devices, profiles what they are, enrolment their DIDs, drivers
+ * what they say, and the custodian signs it.
+ */
+import type { Driver } from './drivers/driver.ts';
 import type { Custodian } from './intake/custody.ts';
 import type { Enrolment } from './intake/enrolment.ts';
 import { startSerial } from './intake/serial/serial.ts';
-import { loadProfiles } from './profiles/load.ts';
-import type { Profile } from './profiles/profile.ts';
+import type { SerialDevice, SerialPort } from './serial-ports.ts';
 import type { Device, Devices } from './store/devices.ts';
+import type { Marks } from './store/marks.ts';
 
 export type SerialLines = ReturnType<typeof startSerial> & {
   /** Readings accepted since start. */
   entries: () => number;
+  /** The same by the name of the driver; each that a device is read by is there. */
+  entriesByDriver: () => Record<string, number>;
 };
 
-/** @throws EdgeError DEVICE_UNKNOWN, CUSTODY_MISMATCH, STORE_UNAVAILABLE */
+/** @throws EdgeError DEVICE_UNKNOWN, CUSTODY_MISMATCH, STORE_UNAVAILABLE, KEY_UNREADABLE, CONFIG_INVALID */
 export async function startSerialLines(parts: {
-  config: Config['serial'];
+  ports: readonly SerialPort[];
   enrolment: Enrolment;
   custodian: Custodian;
   devices: Devices;
+  marks: Marks;
+  /** To be filled with the profile of each device, by its DID. */
+  readBy: Map<string, string>;
+  /** @throws EdgeError KEY_UNREADABLE */
+  secret: (name: string) => Uint8Array;
+  nextNumber: (name: string, above?: number) => number;
   report: (line: string, level: 'info' | 'warn') => void;
 }): Promise<SerialLines> {
-  const { config, enrolment, custodian, devices, report } = parts;
+  const { enrolment, custodian, devices, marks, readBy, secret, nextNumber, report } = parts;
+  const read = new Map<string, SerialDevice>();
+  const counts = new Map<string, number>();
+
+  const driverOf = (port: SerialPort, { driver, device, profile }: SerialDevice, did: string): Driver => {
+    const id = (devices.get(did) as Device).id;
+    return driver.create({
+      settings: profile.settings,
+      device,
+      values: profile.values,
+      medium: 'tcp' in port.place ? 'tcp' : 'tty',
+      secret,
+      mark: (name) => marks.of(id)[name],
+      // Of one key of one device: what it counts is nobody else's.
+      nextNumber: (name, above) => nextNumber(`${did.slice('did:key:'.length)}.${name}`, above),
+    });
+  };
+
   const ports = await Promise.all(
-    config.ports.map(async ({ path, baudRate, parity, devices: listed }) => ({
-      name: path,
-      place: { path },
-      line: { baudRate, parity, dataBits: 8 as const, stopBits: 1 as const },
+    parts.ports.map(async (port) => ({
+      ...port,
       devices: await Promise.all(
-        listed.map(async (d) => ({
-          did: await enrolment.serialDevice(d),
-          label: `unit ${d.unitId}`,
-          driver: inverter(d.unitId),
-          driverName: d.driver,
-          everySeconds: d.everySeconds,
-        })),
+        port.devices.map(async (device) => {
+          const did = await enrolment.serialDevice({ ...device, kind: device.profile.kind });
+          read.set(did, device);
+          readBy.set(did, device.profile.name);
+          counts.set(device.driverName, 0);
+          const { label, driverName, everySeconds, priority } = device;
+          return { did, label, driver: driverOf(port, device, did), driverName, everySeconds, priority };
+        }),
       ),
     })),
   );
-  let entries = 0;
+
   const serial = startSerial(
     { ports },
     {
-      submit: async (did, { records, atMs }) => {
-        const outcome = await custodian.submit(devices.get(did) as Device, 'serial', records, atMs);
-        if (outcome.kind === 'accepted') entries++;
+      submit: async (did, reading) => {
+        const { driverName } = read.get(did) as SerialDevice;
+        const outcome = await custodian.submitReading(devices.get(did) as Device, 'serial', reading);
+        if (outcome.kind === 'accepted') counts.set(driverName, (counts.get(driverName) ?? 0) + 1);
         if (outcome.kind === 'quarantined') report(`serial: ${did}: ${outcome.code}: ${outcome.detail}`, 'warn');
       },
       report: (line, level) => report(`serial: ${line}`, level),
     },
   );
-  return { ...serial, entries: () => entries };
-}
-
-function inverter(unitId: number): Driver {
-  const { settings, values } = loadProfiles().get('pv-sunspec') as Profile;
-  const none = () => {
-    throw new EdgeError('CONFIG_INVALID', 'SunSpec has no secrets');
+  return {
+    ...serial,
+    entries: () => [...counts.values()].reduce((sum, n) => sum + n, 0),
+    entriesByDriver: () => Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
-  const setup = { settings, device: { unitId }, values, medium: 'tty' as const };
-  return (DRIVERS.sunspec as DriverType).create({ ...setup, secret: none, mark: () => undefined, nextNumber: none });
 }

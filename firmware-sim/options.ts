@@ -5,6 +5,7 @@ import { parseLocalTime } from './clock.ts';
 import { CREDIT_PLANTS, type CreditPlantName, LEAST_BUFFER } from './credit-plants.ts';
 import { HOSTILE, type HostileKind } from './hostile.ts';
 import { SCENARIOS } from './scenarios.ts';
+import { isWire, WIRES, type WireName } from './wires.ts';
 
 /** Something about the command line, in one line. Exit code 2. */
 export class UsageError extends Error {}
@@ -46,6 +47,13 @@ const creditPlants = (list: string): CreditPlantName[] =>
     const sort = CREDIT_PLANTS.find((p) => p === name);
     if (!sort) throw new UsageError(`names ${JSON.stringify(name)}, which is none of ${CREDIT_PLANTS.join(', ')}`);
     return sort;
+  });
+
+const wireList = (list: string): WireName[] =>
+  list.split(',').map((name) => {
+    if (!isWire(name))
+      throw new UsageError(`names ${JSON.stringify(name)}, which is none of ${Object.keys(WIRES).join(', ')}`);
+    return name;
   });
 
 const owners = (list: string): string[] =>
@@ -93,6 +101,7 @@ const WHO = {
   plants: row('N', 'solar plants', count(5000), 2),
   vehicles: row('N', 'vehicles', count(5000), 2),
   inverters: row('N', 'SunSpec inverters on serial lines, DIR/inverter-1 and on', count(100), 0),
+  wires: row('LIST', `serial lines with devices, DIR/NAME: ${Object.keys(WIRES).join(',')}`, wireList, []),
   'tty-dir': optional('DIR', 'where the serial lines appear', text),
   'p256-every': row('N', 'every Nth of its kind, from the first on, gets a P-256 key; 0: none', count(20_000), 0),
   'credit-plants': row('LIST', `plants with a day to certify: ${CREDIT_PLANTS.join(',')}`, creditPlants, []),
@@ -205,7 +214,8 @@ function check(o: Options, positionals: readonly string[]): void {
   if (o.buffer < LEAST_BUFFER && (o['credit-plants'].length > 0 || SCENARIOS[o.scenario]?.creditPlants))
     throw new UsageError(`--buffer is at least ${LEAST_BUFFER} with credit plants: they begin with a full one`);
   if (o.every * o.speed > DAY) throw new UsageError('--every times --speed is at most one day (86400)');
-  if (o.inverters > 0 && o['tty-dir'] === undefined) throw new UsageError('--inverters needs --tty-dir');
+  if ((o.inverters > 0 || o.wires.length > 0) && o['tty-dir'] === undefined)
+    throw new UsageError('--inverters and --wires need --tty-dir');
   if (o.origin === undefined && o.api === undefined)
     throw new UsageError('--origin or --api is needed: a login names the gateway that it is for');
   if (o.enroll && o.api === undefined)

@@ -15,6 +15,7 @@ import { lockFolder } from './lock.ts';
 import type { Options } from './options.ts';
 import type { Shared } from './station.ts';
 import { addRefused, Tally } from './tally.ts';
+import { startWires, type Wires } from './wires.ts';
 
 export type Counts = {
   scenario: string;
@@ -123,6 +124,7 @@ async function play(o: Options, output: Output, ackedFile: AckedFile | undefined
   });
 
   let inverters: Inverters | undefined;
+  let wires: Wires | undefined;
   try {
     try {
       if (o.api !== undefined) {
@@ -134,10 +136,12 @@ async function play(o: Options, output: Output, ackedFile: AckedFile | undefined
       stop.throwIfAborted();
       clock.start();
       begun = performance.now();
-      inverters = await startInverters({ n: o.inverters, dir: o['tty-dir'] ?? '', state: o.state, seed, clock });
+      const place = { dir: o['tty-dir'] ?? '', state: o.state, seed, clock };
+      wires = await startWires({ ...place, names: o.wires });
+      inverters = await startInverters({ n: o.inverters, ...place });
       district.start();
       phase = 'measuring';
-      output.ready(district.members(), inverters.paths);
+      output.ready(district.members(), [...inverters.paths, ...wires.paths]);
       if (o.for !== undefined) await wait(o.for * 1000, undefined, { signal: stop });
       else for (;;) await wait(DAY_MS, undefined, { signal: stop });
     } catch (error) {
@@ -157,6 +161,7 @@ async function play(o: Options, output: Output, ackedFile: AckedFile | undefined
   } finally {
     await district.stop();
     await inverters?.stop();
+    await wires?.stop();
   }
   return counts();
 }

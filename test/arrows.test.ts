@@ -113,12 +113,13 @@ const LAYERS: [string, string[]][] = [
   ['edge/run-info.ts', ['edge/keystore.ts']],
   ['edge/anchoring.ts', ['edge/config.ts', 'edge/api/parts.ts', 'edge/chain/', 'edge/epoch/', 'edge/log/']],
   [
-    'edge/serial-lines.ts',
+    'edge/serial-ports.ts',
     [
-      ...['edge/errors.ts', 'edge/config.ts', 'edge/keystore.ts', 'edge/drivers/', 'edge/profiles/'],
-      ...['edge/intake/', 'edge/store/'],
+      ...['edge/errors.ts', 'edge/flaws.ts', 'edge/config.ts', 'edge/drivers/', 'edge/profiles/'],
+      'edge/intake/serial/wire.ts',
     ],
   ],
+  ['edge/serial-lines.ts', ['edge/drivers/', 'edge/serial-ports.ts', 'edge/intake/', 'edge/store/']],
   [
     'edge/profile-parts.ts',
     ['edge/errors.ts', 'edge/flaws.ts', 'edge/config.ts', 'edge/api/parts.ts', 'edge/profiles/'],

@@ -4,6 +4,7 @@ import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
 import { profileWarnings, sealing } from '../profile-parts.ts';
 import { loadProfiles } from '../profiles/load.ts';
+import { serialPorts } from '../serial-ports.ts';
 import { Certificates } from '../transport.ts';
 import { checkKeys } from '../witnessing.ts';
 import type { Command } from './index.ts';
@@ -18,8 +19,9 @@ export const command: Command = {
     checkKeys(config);
     checkCity(config);
     const profiles = loadProfiles(config.profiles.folder);
+    const ports = serialPorts(config, profiles);
     const isSealed = sealing(config, profiles, () => path);
-    const { log, witness, mqtt, http, chain, checks, serial, dataFolder, retention } = config;
+    const { log, witness, mqtt, http, chain, checks, dataFolder, retention } = config;
     console.log(`${path} is valid`);
     console.log(`data      ${dataFolder}`);
     console.log(
@@ -50,8 +52,13 @@ export const command: Command = {
       `profiles  ${all.length}${own === '' ? '' : `, ${all.filter(({ file }) => file.startsWith(own)).length} of them from ${own}`}; sealed are ${profiles.kinds().filter(isSealed).join(', ') || 'none'}`,
     );
     for (const warning of profileWarnings(config, profiles)) console.log(`warning   ${warning}`);
-    for (const port of serial.ports)
-      console.log(`serial    ${port.path} at ${port.baudRate}, ${port.devices.length} devices`);
+    for (const { name, place, line, devices } of ports) {
+      const { baudRate, dataBits, parity, stopBits } = line;
+      const format = 'tcp' in place ? '' : ` at ${baudRate} baud ${dataBits}${parity[0]?.toUpperCase()}${stopBits}`;
+      console.log(`serial    ${name}${format}, ${devices.length} devices`);
+      for (const { label, profile, everySeconds, sub, did } of devices)
+        console.log(`          ${label}: ${sub || did}, ${profile.title} (${profile.name}), every ${everySeconds} s`);
+    }
     return 0;
   },
 };

@@ -1,10 +1,10 @@
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, makeConfig } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { type Gateway, startGateway } from '../gateway.ts';
 import { VERSION } from '../version.ts';
 import type { DecisionKind } from '../wire/vc/check.ts';
+import { DEMO_WIRES, demoPorts, INVERTERS } from './demo-wires.ts';
 import { countMissing, District } from './district.ts';
 import { CREDIT_PLANTS, Energy } from './energy.ts';
 import { EXIT, EXIT_HELP } from './exit.ts';
@@ -17,7 +17,6 @@ import { aborted, sleep } from './until.ts';
 const ANCHOR_SECONDS = 15;
 /** Of --for, what is kept for draining the devices and for the last anchor. */
 const END_SECONDS = 3;
-const INVERTERS = 1;
 /** Every so many of each kind, from the first on, hold a P-256 key: one plant and one vehicle at the least. */
 const P256_EVERY = 3;
 /** What is certified is sent to the chain at most so often. */
@@ -118,6 +117,7 @@ ${EXIT_HELP}`,
         seed,
         ...counts,
         inverters: INVERTERS,
+        wires: DEMO_WIRES,
         p256Every: P256_EVERY,
         every: seconds('every') ?? 1,
         creditPlants: energy ? CREDIT_PLANTS : [],
@@ -157,23 +157,12 @@ ${EXIT_HELP}`,
 };
 
 export function demoConfig(data: string, mqttPort: number, httpPort: number, seed: number): Config {
-  const inverters = Array.from({ length: INVERTERS }, (_, i) => ({
-    path: join(data, 'tty', `inverter-${i + 1}`),
-    devices: [
-      {
-        kind: 'inverter',
-        sub: `urn:sejong:mp:9${String(seed % 10_000).padStart(4, '0')}${i + 1}`,
-        unitId: 1,
-        everySeconds: 2,
-      },
-    ],
-  }));
   return makeConfig({
     dataFolder: data,
     mqtt: { port: mqttPort },
     http: { port: httpPort },
     chain: { mode: 'embedded', everySeconds: ANCHOR_SECONDS, pollSeconds: 1, confirmations: 1 },
-    serial: { ports: inverters },
+    serial: { ports: demoPorts(data, seed) },
     credits: { everySeconds: MINT_SECONDS },
   });
 }
@@ -191,8 +180,10 @@ async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<
   const { accept, devices, entries, quarantine, serial, epoch } = gateway.parts;
   await accept.idle();
   const { acked, missing } = await countMissing(District.ackedFile(data), devices, entries, epoch.asides);
-  const serialDids = serial.state().flatMap((port) => port.devices.map(({ did }) => did));
-  const serialEntries = serialDids.reduce((sum, did) => sum + (devices.get(did)?.counter.entries ?? 0), 0);
+  const serialByDriver: Record<string, number> = {};
+  for (const { did, driver } of serial.state().flatMap((port) => port.devices))
+    serialByDriver[driver] = (serialByDriver[driver] ?? 0) + (devices.get(did)?.counter.entries ?? 0);
+  const serialEntries = Object.values(serialByDriver).reduce((sum, n) => sum + n, 0);
   const quarantined = quarantine.held;
   const count = devices.count;
   const checks = countByDecision(gateway);
@@ -205,7 +196,16 @@ async function end(gateway: Gateway, data: string, narrator: Narrator): Promise<
   narrator.end();
   console.log(
     JSON.stringify({
-      ...{ ...final, quarantined, devices: count, serialEntries, acked, ackedButMissing: missing, checks },
+      ...{
+        ...final,
+        quarantined,
+        devices: count,
+        serialEntries,
+        serialByDriver,
+        acked,
+        ackedButMissing: missing,
+        checks,
+      },
       ...credits,
     }),
   );

@@ -20,6 +20,8 @@ export type DistrictOptions = {
   plants: number;
   vehicles: number;
   inverters: number;
+  /** Serial lines with several devices each; names of firmware-sim. */
+  wires: readonly string[];
   p256Every: number;
   every: number;
   /** Plants that come online with a day to certify, and the accounts that own them; names of firmware-sim. */
@@ -84,6 +86,7 @@ export class District {
     args.push('--state', join(o.data, 'sim'), '--tty-dir', join(o.data, 'tty'), '--acked', District.ackedFile(o.data));
     // The simulated sun begins at eleven, so that there is something to see at night as well.
     args.push('--at', `${new Date(Date.now() + KST_MS).toISOString().slice(0, 10)}T11:00:00`);
+    if (o.wires.length > 0) args.push('--wires', o.wires.join());
     if (o.creditPlants.length > 0) args.push('--credit-plants', o.creditPlants.join());
     if (o.creditOwners.length > 0) args.push('--credit-owners', o.creditOwners.join());
     if (o.hostile) args.push('--hostile', 'forged,replay,equivocate');

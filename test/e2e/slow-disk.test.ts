@@ -13,7 +13,7 @@ it('answers pings, HTTP and logins, and polls a serial line, while a commit is u
   const twin = await startInverterTwin({ link: tty, unitId: 1, seed: 3, now: () => 5_000_000, powerW: () => 2500 });
   onTestFinished(() => twin.stop());
   const line = { path: tty, baudRate: 9600, parity: 'none' as const };
-  const inverter = { did: '', kind: 'inverter', sub: 'urn:sejong:mp:slow', driver: 'sunspec' as const, unitId: 1 };
+  const inverter = { did: '', sub: 'urn:sejong:mp:slow', profile: 'pv-sunspec', unitId: 1 };
 
   process.env.SEJONG_EDGE_FAULTS = `commit=delay@${FSYNC_MS}`; // read by the writer's thread, when it starts
   const gateway = await startTestGateway({

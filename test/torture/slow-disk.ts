@@ -42,7 +42,7 @@ export const attacks: readonly Attack[] = [
       const tty = join(tempFolder(), 'inverter');
       const twin = await startInverterTwin({ link: tty, unitId: 1, seed, now: () => Date.now(), powerW: () => 2500 });
       onTestFinished(() => twin.stop());
-      const device = `{unitId: 1, everySeconds: ${POLL_SECONDS}, sub: "urn:sejong:mp:slow"}`;
+      const device = `{profile: pv-sunspec, unitId: 1, everySeconds: ${POLL_SECONDS}, sub: "urn:sejong:mp:slow"}`;
       const config = `serial: {ports: [{path: "${tty}", devices: [${device}]}]}`;
       const site = await Site.build({ seed, chain: 'none', config });
       await site.up(`commit=delay@${FSYNC_MS}`);

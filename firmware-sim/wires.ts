@@ -1,0 +1,133 @@
+/**
+ * Wires with devices on them, as a gateway's serial ports meet them: each a tty at DIR/NAME. They have no MQTT side: the
+ * gateway reads them. What they measure are the same worlds that the devices with a link measure.
+ */
+import { join, resolve } from 'node:path';
+import type { SimClock } from './clock.ts';
+import { makeFolder } from './durable.ts';
+import { seedOf } from './random.ts';
+import type { SerialLine } from './serial/line.ts';
+import type { WireStation } from './serial/station.ts';
+import { Meter } from './worlds/meter.ts';
+import { Plant } from './worlds/plant.ts';
+import { Vehicle } from './worlds/vehicle.ts';
+
+/** By name, with what is on each. */
+export const WIRES = {
+  roof: 'a Modbus line: two SunSpec inverters (units 1, 2), a three-phase meter (3), a charger (4)',
+  car: 'a vehicle behind an ELM327',
+} as const;
+
+export type WireName = keyof typeof WIRES;
+
+export const isWire = (name: string): name is WireName => Object.hasOwn(WIRES, name);
+
+export type WiresOptions = {
+  names: readonly WireName[];
+  dir: string;
+  state: string;
+  seed: number;
+  clock: Pick<SimClock, 'now'>;
+};
+
+export type Wires = {
+  paths: readonly string[];
+  lines: ReadonlyMap<WireName, SerialLine>;
+  stop: () => Promise<void>;
+};
+
+/** Whole, and one in a few hundred would do: a vehicle identification number with a right check digit. */
+const VIN = '1HGCM82633A004352';
+
+const VOLTS = [229.6, 230.4, 230.1] as const;
+
+export async function startWires({ names, dir, state, seed, clock }: WiresOptions): Promise<Wires> {
+  const lines = new Map<WireName, SerialLine>();
+  if (names.length === 0) return { paths: [], lines, stop: async () => {} };
+  makeFolder(resolve(dir));
+  // Only here, so that a machine without a compiler for koffi or without /dev/ptmx runs everything else.
+  const { SerialLine } = await import('./serial/line.ts');
+  const context = { state: resolve(state), seed, clock };
+  for (const name of names) {
+    const line = new SerialLine(join(resolve(dir), name), await MAKE[name](context), seedOf('wire', seed, name));
+    line.plug();
+    lines.set(name, line);
+  }
+  return {
+    paths: names.map((name) => join(resolve(dir), name)),
+    lines,
+    stop: async () => {
+      await Promise.all([...lines.values()].map((line) => line.unplug()));
+    },
+  };
+}
+
+type Context = { state: string; seed: number; clock: Pick<SimClock, 'now'> };
+
+const MAKE: Record<WireName, (context: Context) => Promise<WireStation[]>> = {
+  roof: async (context) => {
+    const [{ ModbusStation }, { alfen, floatInverter, sdm630 }] = await Promise.all([
+      import('./serial/modbus.ts'),
+      import('./serial/maps.ts'),
+    ]);
+    const { Inverter } = await import('./serial/twin.ts');
+    const { plantPowerW } = await import('./worlds/plant.ts');
+    const { seed, clock, state } = context;
+    const own = seedOf('roof', seed);
+    const inverter = new Inverter({
+      unitId: 1,
+      seed: own,
+      now: () => clock.now(),
+      powerW: plantPowerW(seed, own, 20_000),
+      eeprom: join(state, 'roof-1.eeprom'),
+    });
+    const measured = async (name: string) => {
+      const value = await kept(context, name, name === 'roof-2' ? plant : meter);
+      return () => ({
+        importWh: BigInt(value('1-0:1.8.0')),
+        exportWh: BigInt(value('1-0:2.8.0')),
+        powerW: value('1-0:16.7.0'),
+        volts: VOLTS,
+        hertz: 60,
+      });
+    };
+    return [
+      new ModbusStation(1, (f, address, count) => (f === 3 ? inverter.read(address, count) : undefined)),
+      new ModbusStation(2, floatInverter(await measured('roof-2'))),
+      new ModbusStation(3, sdm630(await measured('roof-3'))),
+      new ModbusStation(4, alfen(await measured('roof-4'))),
+    ];
+  },
+
+  car: async (context) => {
+    const { ElmStation } = await import('./serial/elm327.ts');
+    const value = await kept(context, 'car', vehicle);
+    return [
+      new ElmStation({
+        vin: VIN,
+        searchMs: 400,
+        answerMs: 20,
+        vehicle: () => ({
+          speedKmh: Math.min(255, Math.round(value('Vehicle.Speed'))),
+          odometerKm: value('Vehicle.TraveledDistance'),
+          stateOfChargePercent: value('Vehicle.Powertrain.TractionBattery.StateOfCharge.Current'),
+        }),
+      }),
+    ];
+  },
+};
+
+type Make = (options: { weather: number; seed: number; saved: string; nowMs: number }) => Meter | Plant | Vehicle;
+const meter: Make = (options) => new Meter(options);
+const plant: Make = (options) => new Plant(options);
+const vehicle: Make = (options) => new Vehicle(options);
+
+async function kept({ state, seed, clock }: Context, name: string, make: Make): Promise<(value: string) => number> {
+  const { Kept } = await import('./serial/kept.ts');
+  const world = new Kept(
+    join(state, `${name}.eeprom`),
+    () => clock.now(),
+    (saved) => make({ weather: seed, seed: seedOf(name, seed), saved, nowMs: clock.now() }),
+  );
+  return (value) => world.value(value);
+}
