@@ -140,7 +140,7 @@ export class Accept {
       const ended = job.carried ? [] : endings(device, this.#o.registered(device), job.stamp);
       const why = ended.length > 0 && refusal(device.did, ended, envelope.iat, job.stamp, this.#o.backlog);
       if (why) throw why;
-      job.flaw = this.#flawOf(device, envelope);
+      job.flaw = this.#flawOf(device, envelope, job.carried === true);
       const about = job.flaw ? undefined : this.#o.sealing.about(device, envelope.records);
       verifyInPool(this.#keyOf(device), envelope, (valid, flaw) => {
         if (!valid) job.refusal = signatureInvalid(device.did, flaw);
@@ -234,8 +234,10 @@ export class Accept {
   }
 
   /** Whether it speaks of what this device measures, in the way that its kind does. */
-  #flawOf(device: Device, { sub, records }: Envelope): EdgeError | undefined {
+  #flawOf(device: Device, { sub, records }: Envelope, carried: boolean): EdgeError | undefined {
     if (sub !== device.sub) return new EdgeError('SUBJECT_MISMATCH', `sub is ${sub}, enrolled is ${device.sub}`);
+    // It was acknowledged: what profiles say since then takes nothing out of the log again.
+    if (carried) return undefined;
     try {
       this.#o.check(device, records);
       return undefined;

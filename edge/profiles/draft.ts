@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { TSchema } from 'typebox';
 import Value from 'typebox/value';
-import type { DriverType } from '../drivers/driver.ts';
+import type { DriverType, Medium } from '../drivers/driver.ts';
 import { DRIVERS } from '../drivers/drivers.ts';
 import { EdgeError } from '../errors.ts';
 import { type Flaw, flawsOf, hint, sayFlaw } from '../flaws.ts';
@@ -56,7 +56,24 @@ function driverFlaws(said: Draft['said']): Flaw[] {
   for (const [i, value] of said.values.entries())
     if (value.from === undefined) flaws.push({ at: `/values/${i}`, says: `needs from: where ${driver} finds it` });
     else value.from = check((type as DriverType).from, value.from, `/values/${i}/from`, `from in ${driver}`);
+  if (flaws.length === 0) flaws.push(...togetherFlaws(type as DriverType, said));
   return flaws;
+}
+
+/** What is right for itself and does not fit together shows only where a driver is made of it; any device will do. */
+function togetherFlaws({ create, device, media }: DriverType, { settings, values }: Draft['said']): Flaw[] {
+  const some = [{}, { unitId: 1 }, { address: 1 }, { address: '1' }].map((said) => Value.Default(device, said));
+  const one = some.find((said) => Value.Check(device, said));
+  if (one === undefined) return [];
+  const secret = (): Uint8Array => new Uint8Array(16);
+  const medium = media[0] as Medium;
+  try {
+    create({ settings, values, device: one, medium, secret, mark: () => undefined, nextNumber: () => 1 });
+    return [];
+  } catch (error) {
+    if (!(error instanceof EdgeError)) throw error;
+    return [{ at: '/values', says: `do not fit together: ${error.detail}` }];
+  }
 }
 
 function withoutDriver({ settings, line, values }: Draft['said']): Flaw[] {

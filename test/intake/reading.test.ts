@@ -76,3 +76,19 @@ it('of a device that publishes SenML is signed as it was said, with a word where
   expect(await say(90, true)).toEqual({ kind: 'known', index: 2 });
   await path.finish();
 });
+
+it('that an earlier log had acknowledged is carried over, whatever profiles say of it now', async () => {
+  const path = await Path.open(tempFolder());
+  const car = new Meter('car', 'vehicle');
+  await path.enrol(car);
+  const off = car.envelope({ records: [{ n: 'Vehicle.CurrentLocation.Latitude', u: 'lat', v: 91 }] });
+  const stamp = { receivedMs: AT, monoMs: 0, clockSynced: true };
+  const outcome = await path.accept.carry(off, { did: car.did, topic: car.topic }, stamp);
+  expect(outcome).toMatchObject({ kind: 'accepted' });
+  const next = car.envelope({ records: [{ n: 'Vehicle.CurrentLocation.Latitude', u: 'lat', v: 91 }] });
+  expect(await path.accept.offer(next, { did: car.did, topic: car.topic })).toMatchObject({
+    code: 'PROFILE_MISMATCH',
+    detail: 'Vehicle.CurrentLocation.Latitude is 91 lat, and its range is -90 to 90',
+  });
+  await path.finish();
+});

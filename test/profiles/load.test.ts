@@ -149,3 +149,14 @@ it('a file is checked as it would be beside the others, also where it is one of 
   expect(checkProfileFile(join(folder, 'x.yaml')).name).toBe('x');
   expect(checkProfileFile('edge/profiles/meter.yaml').privacy).toBe('sealed');
 });
+
+it('what a driver cannot be made of is said of the file, too', () => {
+  const text = `title: a
+privacy: public
+driver: modbus
+settings: { function: 4 }
+values:
+  - { name: state, unit: V, from: { register: 65535, type: uint32 } }
+`;
+  expect(refusal({ 'x.yaml': text })).toContain('x.yaml:5: values do not fit together: state: ');
+});
