@@ -27,6 +27,7 @@ const LLC_COMMAND = Uint8Array.of(0xe6, 0xe6, 0x00);
 const LLC_RESPONSE = Uint8Array.of(0xe6, 0xe7, 0x00);
 /** An APDU of a meter is far below: what does not fit its frames comes in blocks. */
 const MAX_APDU = 65_535;
+const MAX_FRAMES = 2100;
 /** Times that one frame's answer is asked for again, where the line is bad; and where nothing at all comes. */
 const TRIES_DAMAGED = 6;
 const TRIES_SILENT = 5;
@@ -154,7 +155,11 @@ export class HdlcLink {
         answer.push(...next.map(({ frame }) => frame.information));
         more = next.at(-1)?.frame.segmented ?? false;
         total = answer.reduce((sum, part) => sum + part.length, 0);
-        if (total > MAX_APDU) throw new SerialFault('mismatch', `the meter’s answer is longer than ${MAX_APDU} bytes`);
+        if (total > MAX_APDU || answer.length > MAX_FRAMES)
+          throw new SerialFault(
+            'mismatch',
+            `the meter’s answer is longer than ${MAX_APDU} bytes or ${MAX_FRAMES} frames`,
+          );
       }
     }
     const whole = Buffer.concat(answer);

@@ -7,7 +7,9 @@ import { dlms } from '../../../edge/drivers/dlms/dlms.ts';
 import type { From } from '../../../edge/drivers/dlms/objects.ts';
 import type { PolledDriver, Reading, Value } from '../../../edge/drivers/driver.ts';
 import { sequence } from '../../../firmware-sim/random.ts';
+import { Ear, say } from '../../../firmware-sim/serial/dlms/frames.ts';
 import { DlmsMeter, type DlmsMeterOptions } from '../../../firmware-sim/serial/dlms/meter.ts';
+import { mutate, numbers } from '../../fuzz/mutate.ts';
 import { drive, TURN } from '../drive.ts';
 
 const START = Date.UTC(2026, 2, 1, 0, 0, 0);
@@ -43,6 +45,8 @@ type Rig = {
   /** Probability that a byte is another one, both ways. */
   noise: number;
   exchanges: number;
+  /** What becomes of what the meter says. */
+  spoil: (said: Uint8Array[]) => Uint8Array[];
   /** As accept does: the marks are kept with the readings. */
   poll(): Reading[];
   again(): void;
@@ -93,6 +97,7 @@ function rig(
     clock,
     noise: 0,
     exchanges: 0,
+    spoil: (said) => said,
     poll: () => {
       const readings = drive(made.driver.poll(TURN), (sent) => {
         made.exchanges++;
@@ -100,7 +105,7 @@ function rig(
         meter.plug((bytes) => said.push(damaged(bytes)));
         meter.hear(damaged(sent));
         meter.silence();
-        return said;
+        return made.spoil(said);
       });
       for (const reading of readings)
         for (const [name, mark] of Object.entries(reading.marks ?? {})) marks.set(name, mark);
@@ -314,6 +319,41 @@ describe('load profile', () => {
     two.meter.faults.clockStatus = 1;
     expect(two.poll()[0]?.quality).toContain('invalid');
   });
+});
+
+it('a meter that says nonsense with right checksums: a fault or a reading, and an end', () => {
+  const below = numbers(9);
+  const wires: [Partial<DlmsMeterOptions>, object][] = [
+    [{ historySeconds: 20_000, startWh: 0, blockBytes: 60 }, { settings: { loadProfile: { obis: '1-0:99.1.0' } } }],
+    [{ keys: KEYS, window: 3, informationBytes: 40 }, SECURE],
+  ];
+  let faults = 0;
+  let whole = 0;
+  for (let i = 0; i < 400; i++) {
+    const [options, setup] = wires[i % 2] as (typeof wires)[number];
+    const one = rig(options, setup);
+    // One answer of many, so that the session gets far sometimes.
+    const bad = below(12);
+    one.spoil = (said) =>
+      said.map((bytes) => {
+        if (one.exchanges % 12 !== bad) return bytes;
+        const [frame] = new Ear().push(bytes);
+        if (frame === undefined) return bytes;
+        const control = below(4) === 0 ? below(256) : frame.control;
+        const body = mutate(Uint8Array.from(frame.body), Uint8Array.from(frame.body), below).subarray(0, 1500);
+        return Uint8Array.from(say(frame.to, frame.from, control, [...body], below(6) === 0));
+      });
+    try {
+      one.poll();
+      whole++;
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'SerialFault' });
+      faults++;
+    }
+    expect(one.exchanges).toBeLessThan(1000);
+  }
+  expect(faults).toBeGreaterThan(100);
+  expect(whole).toBeGreaterThan(20);
 });
 
 it('the twin keeps its register and its counters over a restart', () => {
