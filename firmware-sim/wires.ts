@@ -8,14 +8,18 @@ import { makeFolder } from './durable.ts';
 import { seedOf } from './random.ts';
 import type { SerialLine } from './serial/line.ts';
 import type { WireStation } from './serial/station.ts';
-import { Meter } from './worlds/meter.ts';
+import { homePowerW, Meter } from './worlds/meter.ts';
 import { Plant } from './worlds/plant.ts';
 import { Vehicle } from './worlds/vehicle.ts';
 
 /** By name, with what is on each. */
 export const WIRES = {
   roof: 'a Modbus line: two SunSpec inverters (units 1, 2), a three-phase meter (3), a charger (4)',
+  feeder: 'three DLMS/COSEM meters on one HDLC line (addresses 1/17, 1/18, 1/19)',
+  house: 'a DSMR meter, which speaks by itself each second, with a gas meter behind it',
   car: 'a vehicle behind an ELM327',
+  mast: 'a GNSS receiver, which speaks by itself each second',
+  cellar: 'two meters with optical ports, IEC 62056-21 mode C (addresses 1001, 1002)',
 } as const;
 
 export type WireName = keyof typeof WIRES;
@@ -33,6 +37,8 @@ export type WiresOptions = {
 export type Wires = {
   paths: readonly string[];
   lines: ReadonlyMap<WireName, SerialLine>;
+  /** What is on each, in its order. */
+  stations: ReadonlyMap<WireName, readonly WireStation[]>;
   stop: () => Promise<void>;
 };
 
@@ -43,19 +49,23 @@ const VOLTS = [229.6, 230.4, 230.1] as const;
 
 export async function startWires({ names, dir, state, seed, clock }: WiresOptions): Promise<Wires> {
   const lines = new Map<WireName, SerialLine>();
-  if (names.length === 0) return { paths: [], lines, stop: async () => {} };
+  const stations = new Map<WireName, WireStation[]>();
+  if (names.length === 0) return { paths: [], lines, stations, stop: async () => {} };
   makeFolder(resolve(dir));
   // Only here, so that a machine without a compiler for koffi or without /dev/ptmx runs everything else.
   const { SerialLine } = await import('./serial/line.ts');
   const context = { state: resolve(state), seed, clock };
   for (const name of names) {
-    const line = new SerialLine(join(resolve(dir), name), await MAKE[name](context), seedOf('wire', seed, name));
+    const made = await MAKE[name](context);
+    stations.set(name, made);
+    const line = new SerialLine(join(resolve(dir), name), made, seedOf('wire', seed, name));
     line.plug();
     lines.set(name, line);
   }
   return {
     paths: names.map((name) => join(resolve(dir), name)),
     lines,
+    stations,
     stop: async () => {
       await Promise.all([...lines.values()].map((line) => line.unplug()));
     },
@@ -99,6 +109,37 @@ const MAKE: Record<WireName, (context: Context) => Promise<WireStation[]>> = {
     ];
   },
 
+  feeder: async (context) => {
+    const { DlmsMeter } = await import('./serial/dlms/meter.ts');
+    return [17, 18, 19].map(
+      (physical) =>
+        new DlmsMeter({
+          ...homeMeter(context, `feeder-${physical}`),
+          logical: 1,
+          physical,
+          periodSeconds: 60,
+          historySeconds: 600,
+        }),
+    );
+  },
+
+  house: async (context) => {
+    const { P1Meter } = await import('./serial/p1.ts');
+    return [new P1Meter({ ...homeMeter(context, 'house'), gasChannel: 1, gasDm3: (ms) => Math.floor(ms / 1_000_000) })];
+  },
+
+  mast: async ({ seed }) => {
+    const { Receiver } = await import('./serial/gnss.ts');
+    return [new Receiver({ seed: seedOf('mast', seed), now: Date.now })];
+  },
+
+  cellar: async (context) => {
+    const { ModeCMeter } = await import('./serial/iec.ts');
+    return ['1001', '1002'].map(
+      (address) => new ModeCMeter({ ...homeMeter(context, `cellar-${address}`), address, reactionMs: 200 }),
+    );
+  },
+
   car: async (context) => {
     const { ElmStation } = await import('./serial/elm327.ts');
     const value = await kept(context, 'car', vehicle);
@@ -116,6 +157,14 @@ const MAKE: Record<WireName, (context: Context) => Promise<WireStation[]>> = {
     ];
   },
 };
+
+/** By the real clock, which these meters tell: whoever reads them compares it with his own. */
+const homeMeter = ({ state, seed }: Context, name: string) => ({
+  seed: seedOf(name, seed),
+  now: Date.now,
+  powerW: homePowerW(seedOf(name, seed)),
+  eeprom: join(state, `${name}.eeprom`),
+});
 
 type Make = (options: { weather: number; seed: number; saved: string; nowMs: number }) => Meter | Plant | Vehicle;
 const meter: Make = (options) => new Meter(options);

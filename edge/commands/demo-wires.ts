@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 /** Each alone on a line of its own. */
 export const INVERTERS = 1;
-export const DEMO_WIRES = ['roof', 'car'];
+export const DEMO_WIRES = ['roof', 'feeder', 'house', 'car', 'mast'];
 
 type Port = { path: string; baudRate?: number; devices: Record<string, unknown>[] };
 
@@ -26,6 +26,17 @@ export function demoPorts(data: string, seed: number): Port[] {
         { sub: sub('mp', 14), profile: 'charger', unitId: 4, everySeconds: 5 },
       ],
     },
+    {
+      path: tty('feeder'),
+      devices: [17, 18, 19].map((physical, i) => ({
+        sub: sub('mp', 21 + i),
+        profile: 'meter-dlms',
+        address: `1/${physical}`,
+        everySeconds: 10,
+      })),
+    },
+    { path: tty('house'), devices: [{ sub: sub('mp', 31), profile: 'meter-p1', everySeconds: 5 }] },
+    { path: tty('mast'), devices: [{ sub: sub('vehicle', 2), profile: 'gnss', everySeconds: 5 }] },
     { path: tty('car'), devices: [{ sub: sub('vehicle', 1), profile: 'vehicle-obd', everySeconds: 5 }] },
   ];
 }
