@@ -60,8 +60,8 @@ const stamp = (ms: number): string => {
   return `${digits}${summer ? 'S' : 'W'}`;
 };
 
-/** CRC16 by long division, 8005 with the bits of each byte and of the rest turned round. */
-function crc(text: string): string {
+/** CRC16 in hexadecimal, by long division, 8005 with the bits of each byte and of the rest turned round. */
+export function crc(text: string): string {
   let rest = 0;
   for (const byte of Buffer.from(text, 'latin1'))
     for (let bit = 0; bit < 8; bit++) {

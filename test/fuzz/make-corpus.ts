@@ -18,6 +18,9 @@ import type { SenmlRecord } from '../../edge/wire/senml.ts';
 import { encodeMessage, encodePresentation } from '../../edge/wire/vc/check.ts';
 import { encodeStatusList, MAX_LIST_BYTES, MIN_LIST_BYTES, setStatus } from '../../edge/wire/vc/status-list.ts';
 import { DlmsPusher } from '../../firmware-sim/serial/dlms/pusher.ts';
+import { Receiver } from '../../firmware-sim/serial/gnss.ts';
+import { ModeCMeter } from '../../firmware-sim/serial/iec.ts';
+import { P1Meter } from '../../firmware-sim/serial/p1.ts';
 import { BUNDLES, CHALLENGES, CITY, PRESENTATIONS, TELEMETRY } from './city.ts';
 import { DEVICE, GATEWAY, LOG, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 
@@ -27,7 +30,7 @@ function put(target: string, name: string, content: Uint8Array | string, kind: '
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
 }
-for (const t of ['envelope', 'receipt', 'checkpoint', 'tile', 'senml', 'jwt', 'rtu', 'dlms'])
+for (const t of ['envelope', 'receipt', 'checkpoint', 'tile', 'senml', 'jwt', 'rtu', 'dlms', 'p1', 'mode-c', 'nmea'])
   rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
 for (const t of ['presentation', 'challenge', 'city-bundle', 'status-list'])
   rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
@@ -207,6 +210,23 @@ for (const name of ['iskra-am550', 'aidon-3phase', 'landis-gyr-e450-objects']) {
 }
 const pusher = new DlmsPusher({ seed: 1, now: () => 1_790_000_000_000, powerW: () => 700, everyMs: 1000 });
 put('dlms', 'twin', pusher.telegram());
+
+// Meters at their ports: each version of P1, without a checksum twice, as it takes two; a block of mode C; a receiver.
+const energy = { seed: 1, now: () => 1_700_000_000_000, powerW: () => 700 };
+for (const version of ['2.2', '4.2', '5.0'] as const) {
+  const meter = new P1Meter({ ...energy, version, gasChannel: 1, message: 'Hello' });
+  put('p1', version, Buffer.concat([meter.telegram(), meter.telegram()]));
+}
+put('p1', 'brief', new P1Meter({ ...energy, brief: true }).telegram());
+put('mode-c', 'block', new ModeCMeter({ ...energy, address: '12345678' }).block());
+put('mode-c', 'negative', new ModeCMeter({ ...energy, powerW: () => -700 }).block());
+const receiver = new Receiver({ seed: 1, now: () => 1_700_000_000_000 });
+const later = new Receiver({ seed: 1, now: () => 1_700_000_001_000 });
+later.faults.noFix = true;
+put('nmea', 'one', Buffer.concat([receiver.epoch(), later.epoch()]));
+put('nmea', 'rmc', Buffer.concat([receiver.epoch().subarray(0, 80), later.epoch()]));
+receiver.faults.flat = true;
+put('nmea', 'flat', Buffer.concat([receiver.epoch(), later.epoch()]));
 
 // Vehicle checks: both types of keys, with and without telemetry; bundles with lists and without; lists of both ends.
 PRESENTATIONS.forEach((presentation, i) => {

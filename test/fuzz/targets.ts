@@ -21,6 +21,7 @@ import { crc as bitwise, say } from '../../firmware-sim/serial/dlms/frames.ts';
 import { CHECK_TARGETS } from './check-targets.ts';
 import { corpus, type Target } from './fuzz.ts';
 import { DEVICE, GATEWAY, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
+import { METER_TARGETS } from './meter-targets.ts';
 import { type Below, mutate } from './mutate.ts';
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
@@ -337,5 +338,6 @@ export const TARGETS: readonly Target[] = [
   jwt,
   rtu,
   dlms,
+  ...METER_TARGETS,
   ...CHECK_TARGETS,
 ];

@@ -2,7 +2,10 @@
  * Data sets of IEC 62056-21 (section 6.3.12 and 6.3.13): an address and its values, `1-0:1.8.1(001581.123*kWh)`. Pure.
  */
 
-/** By full OBIS code: `1.8.0`, `1-0:1.8.0` and `1-0:1.8.0*255` are one. Two of the same name are none. */
+/**
+ * By full OBIS code: `1.8.0`, `1-0:1.8.0` and `1-0:1.8.0*255` are one. Two of the same name are none. A value holds the
+ * line breaks that stand in it: a long text has them, a number never.
+ */
 export type Dataset = ReadonlyMap<string, readonly string[]>;
 
 /** What a text message of P1 may need (1024 octets in hex), and more. */
@@ -57,8 +60,8 @@ export function parseDataset(text: string): { sets: Dataset; strange: number } {
       at = open;
     }
     const close = text.indexOf(')', at);
-    const value = close < 0 ? undefined : text.slice(at + 1, close).replace(/[\r\n]/g, '');
-    if (value === undefined || value.length > MAX_VALUE || !/^[\x20-\x27\x2a-\x7e]*$/.test(value)) {
+    const value = close < 0 ? undefined : text.slice(at + 1, close);
+    if (value === undefined || value.length > MAX_VALUE || !/^(?:[\x20-\x27\x2a-\x7e]|\r\n)*$/.test(value)) {
       strange++;
       last = undefined;
       const end = text.indexOf('\n', at);

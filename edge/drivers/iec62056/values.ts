@@ -125,7 +125,8 @@ function shifted(scale: number, power: number): number {
 }
 
 /** A text of printable characters. What is none is told in hexadecimal, as it came. */
-function textOf(raw: string | undefined, as: 'text' | 'hex'): string | undefined {
+function textOf(value: string | undefined, as: 'text' | 'hex'): string | undefined {
+  const raw = value?.replaceAll('\r\n', '');
   if (raw === undefined || raw === '') return undefined;
   if (as === 'text' || !/^(?:[0-9A-Fa-f]{2})+$/.test(raw)) return raw;
   const text = Buffer.from(raw, 'hex').toString('latin1');

@@ -181,6 +181,6 @@ function degrees(field: string | undefined, digits: 2 | 3, most: number): number
   if (!match || match[1]?.length !== digits + 2) return bad();
   const whole = Number(match[1].slice(0, digits));
   const minutes = Number(`${match[1].slice(digits)}.${match[2] || '0'}`);
-  const value = Number((whole + minutes / 60).toFixed(Math.min(9, 2 + (match[2]?.length ?? 0))));
+  const value = Number((whole + minutes / 60).toFixed(Math.min(9, 3 + (match[2]?.length ?? 0))));
   return minutes >= 60 || value > most ? bad() : value;
 }

@@ -35,7 +35,7 @@ describe.skipIf(!there)('recordings decode to what was read off them by hand', (
     // 44 deg 04.14063' N, 121 deg 18.85478' W; 1147.2 m above a geoid at -21.3 m; 0.117 knots.
     expect(short(plain(out[0]?.records ?? []))).toEqual({
       Latitude: 44.0690105,
-      Longitude: -121.3142463,
+      Longitude: -121.31424633,
       Altitude: 1125.9,
       Timestamp: '2015-03-18T17:19:26Z',
       Speed: 0.216684,
@@ -50,7 +50,7 @@ describe.skipIf(!there)('recordings decode to what was read off them by hand', (
     expect(readings(out)).toHaveLength(4);
     expect(short(plain(readings(out)[0]?.records ?? []))).toEqual({
       Latitude: 52.018015, // 52 deg 01.0809'
-      Longitude: 8.534753, // 8 deg 32.0852'
+      Longitude: 8.5347533, // 8 deg 32.0852'
       Altitude: 79.3, // 32.1 + 47.2
       Heading: 249.59,
       Timestamp: '2008-07-18T14:28:19.299Z',
@@ -64,7 +64,7 @@ describe.skipIf(!there)('recordings decode to what was read off them by hand', (
     expect(readings(out)).toHaveLength(22);
     expect(short(plain(readings(out)[0]?.records ?? []))).toEqual({
       Latitude: 36.7646054, // 36 deg 45.876324'
-      Longitude: 31.41117133, // 31 deg 24.670280'
+      Longitude: 31.411171333, // 31 deg 24.670280'
       Altitude: 25.3, // -6.7 + 32.0
       Heading: 300.5,
       Timestamp: '2022-09-11T19:15:03.010Z',
