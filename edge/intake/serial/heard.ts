@@ -15,8 +15,7 @@ export class Heard {
   readonly #driver: HeardDriver;
   readonly #everyMs: number;
   readonly #silentMs: number;
-  /** What one chunk brought: mostly one reading. */
-  #newest: Timed[] = [];
+  #newest: Timed | undefined;
   /** performance.now() from when on the next may be handed on. */
   #nextAt = 0;
   #due: NodeJS.Timeout | undefined;
@@ -52,30 +51,33 @@ export class Heard {
   stop(): void {
     clearTimeout(this.#silence);
     clearTimeout(this.#due);
-    this.#newest = [];
+    this.#newest = undefined;
   }
 
   hear(chunk: Uint8Array, atMs: number): void {
-    const good: Timed[] = [];
+    let good: Timed | undefined;
     try {
       for (const said of this.#driver.hear(chunk, atMs)) {
         if (said instanceof SerialFault) this.#wrong(said);
-        else good.push({ ...said, atMs: said.atMs ?? atMs });
+        else {
+          if (good !== undefined) this.account.state.skipped++;
+          good = { ...said, atMs: said.atMs ?? atMs };
+          this.account.state.polls++;
+        }
       }
     } catch (error) {
       this.#wrong(asFault(error));
     }
-    if (good.length === 0) return;
-    this.account.state.polls++;
+    if (good === undefined) return;
     this.#fault = undefined;
     this.#watch();
-    if (this.#newest.length > 0) this.account.state.skipped++;
+    if (this.#newest !== undefined) this.account.state.skipped++;
     this.#newest = good;
     this.#handOn();
   }
 
   #handOn(): void {
-    if (this.#newest.length === 0 || this.account.submitting !== undefined) return;
+    if (this.#newest === undefined || this.account.submitting !== undefined) return;
     const now = performance.now();
     const wait = this.#nextAt - EARLY * this.#everyMs - now;
     clearTimeout(this.#due);
@@ -84,10 +86,10 @@ export class Heard {
       this.#due = setTimeout(() => this.#handOn(), Math.max(1, this.#nextAt - now));
       return;
     }
-    const readings = this.#newest;
-    this.#newest = [];
+    const reading = this.#newest;
+    this.#newest = undefined;
     this.#nextAt = Math.max(this.#nextAt + this.#everyMs, now + (1 - EARLY) * this.#everyMs);
-    this.account.well(readings, () => this.#handOn());
+    this.account.well([reading], () => this.#handOn());
   }
 
   #wrong(fault: SerialFault): void {

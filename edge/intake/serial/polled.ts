@@ -3,10 +3,7 @@ import type { Exchange, Job, PolledDriver, Reading } from '../../drivers/driver.
 import { SerialFault } from '../../drivers/fault.ts';
 import { Account, asFault, type SerialDeviceConfig, type SerialHooks } from './account.ts';
 
-/**
- * A device that gives nothing has one part of the bus's time in this many and one: less than 5 %. What it used beyond
- * that it waits for.
- */
+/** A device that gives nothing has one part in this many of the bus's time, 5 %: it waits until it can pay a try. */
 const SHARE = 20;
 /** So many timeouts it may use up quickly, at first and after each value: one lost answer is no death. */
 const ALLOWED_TIMEOUTS = 2;
@@ -200,7 +197,8 @@ export class Polled {
       Math.max(this.#debtMs - (now - this.#debtAt) / SHARE, -ALLOWED_TIMEOUTS * this.#timeoutMs) + this.#costMs;
     this.#debtAt = now;
     // Whoever has the bus for itself takes nothing from anyone.
-    const pause = this.shares ? Math.max(0, this.#debtMs) * SHARE : 0;
+    // The next try will cost what this one did.
+    const pause = this.shares ? Math.max(0, this.#debtMs + this.#costMs) * SHARE : 0;
     // After a silence at least two timeouts, so that a late answer cannot fall into the next request.
     this.#reschedule(this.silent > 0 ? Math.max(pause, 2 * this.#timeoutMs) : pause);
   }

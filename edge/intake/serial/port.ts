@@ -59,6 +59,9 @@ export class Port {
   #baudRate: number;
   #opened = false;
   #waiting: Waiting | undefined;
+  /** A change of rate that an exchange began: an answer may come before it is done. */
+  #changing: Promise<void> | undefined;
+  readonly #gone = Promise.withResolvers<void>();
   /** performance.now() of the last byte in either direction. */
   #quietSince = 0;
   #careful = false;
@@ -87,6 +90,7 @@ export class Port {
    */
   async exchange<A>(exchange: Exchange<A>, thinkMs = Number.POSITIVE_INFINITY): Promise<A> {
     const { send, parser, answerBytes } = exchange;
+    await this.#settled();
     await this.#gap();
     if (this.lost !== undefined) throw this.lost;
     if (!this.#opened || this.#waiting !== undefined)
@@ -148,7 +152,8 @@ export class Port {
         };
         this.counts.requests++;
         this.counts.sent += send.length;
-        void this.#send(exchange).catch(reject);
+        const sending = this.#send(exchange).catch(reject);
+        if (exchange.thenBaudRate !== undefined) this.#changing = sending;
       });
       answered = true;
       return answer;
@@ -166,7 +171,14 @@ export class Port {
 
   /** Back to the rate that it was opened with, after a job that changed it. @throws SerialFault away */
   async restore(): Promise<void> {
+    await this.#settled();
     await this.#setBaudRate(this.#settings.line.baudRate);
+  }
+
+  async #settled(): Promise<void> {
+    if (this.#changing === undefined) return;
+    await Promise.race([this.#changing, this.#gone.promise]);
+    this.#changing = undefined;
   }
 
   /** Fails the exchange in flight. After open() has settled, resolves when no handle is left. Idempotent. */
@@ -221,6 +233,7 @@ export class Port {
   #lose(fault: SerialFault): void {
     if (this.lost !== undefined) return;
     this.lost = fault;
+    this.#gone.resolve();
     this.#waiting?.failed(fault);
     this.onLost?.();
   }
