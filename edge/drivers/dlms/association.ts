@@ -1,6 +1,6 @@
 /**
  * Opening an association (Green Book clause 9.4.2, ACSE in BER; clause 9.5, xDLMS initiate): AARQ and AARE, logical
- * names, no security or low security (a password), with or without ciphering. Pure.
+ * names; no security, low security (a password) or high security with GMAC; with or without ciphering. Pure.
  */
 import { SerialFault } from '../fault.ts';
 import { Reader } from './axdr.ts';
@@ -10,13 +10,16 @@ import { diagnostic } from './words.ts';
 const DLMS_UA = [0x60, 0x85, 0x74, 0x05, 0x08];
 const contextName = (ciphered: boolean) => [...DLMS_UA, 1, ciphered ? 3 : 1];
 const LOW_SECURITY = [...DLMS_UA, 2, 1];
+const HIGH_SECURITY_GMAC = [...DLMS_UA, 2, 5];
 
 /** Bits of the conformance block, from the highest of 24. What this client does: it reads, and nothing else. */
 const GET = 19;
 const SELECTIVE_ACCESS = 21;
 const BLOCK_TRANSFER_GET = 11;
 const MULTIPLE_REFERENCES = 14;
-const PROPOSED = [GET, SELECTIVE_ACCESS, BLOCK_TRANSFER_GET, MULTIPLE_REFERENCES];
+/** Only for the proof of high security. */
+const ACTION = 23;
+const PROPOSED = [GET, SELECTIVE_ACCESS, BLOCK_TRANSFER_GET, MULTIPLE_REFERENCES, ACTION];
 const bit = (number: number): number => 1 << (23 - number);
 const DLMS_VERSION = 6;
 
@@ -43,15 +46,22 @@ export function encodeAarq(parts: {
   initiate: Uint8Array;
   systemTitle: Uint8Array | undefined;
   password: Uint8Array | undefined;
+  /** Of high security: then there is no password. */
+  challenge?: Uint8Array | undefined;
 }): Uint8Array {
-  const { initiate, systemTitle, password } = parts;
+  const { initiate, systemTitle, password, challenge } = parts;
+  const authentication = challenge ?? password;
   return Uint8Array.from(
     tlv(
       0x60,
       ...tlv(0xa1, ...tlv(6, ...contextName(systemTitle !== undefined))),
       ...(systemTitle ? tlv(0xa6, ...tlv(4, ...systemTitle)) : []),
-      ...(password
-        ? [...tlv(0x8a, 7, 0x80), ...tlv(0x8b, ...LOW_SECURITY), ...tlv(0xac, ...tlv(0x80, ...password))]
+      ...(authentication
+        ? [
+            ...tlv(0x8a, 7, 0x80),
+            ...tlv(0x8b, ...(challenge ? HIGH_SECURITY_GMAC : LOW_SECURITY)),
+            ...tlv(0xac, ...tlv(0x80, ...authentication)),
+          ]
         : []),
       ...tlv(0xbe, ...tlv(4, ...initiate)),
     ),
@@ -59,14 +69,27 @@ export function encodeAarq(parts: {
 }
 
 /** `initiate` may be ciphered still: its first byte tells. */
-export type Aare = { result: number; diagnostic: number; systemTitle: Uint8Array | undefined; initiate: Uint8Array };
+export type Aare = {
+  result: number;
+  diagnostic: number;
+  systemTitle: Uint8Array | undefined;
+  /** Of high security: what the meter wants a proof over. */
+  challenge: Uint8Array | undefined;
+  initiate: Uint8Array;
+};
 
 /** @throws SerialFault mismatch */
 export function decodeAare(bytes: Uint8Array): Aare {
   const outer = new Reader(bytes);
   if (outer.byte() !== 0x61) throw new SerialFault('mismatch', 'the meter does not answer AARQ with AARE');
   const inner = new Reader(outer.take(outer.length()));
-  const aare: Aare = { result: -1, diagnostic: 0, systemTitle: undefined, initiate: new Uint8Array() };
+  const aare: Aare = {
+    result: -1,
+    diagnostic: 0,
+    systemTitle: undefined,
+    challenge: undefined,
+    initiate: new Uint8Array(),
+  };
   while (inner.left > 0) {
     const tag = inner.byte();
     const value = new Reader(inner.take(inner.length()));
@@ -78,6 +101,7 @@ export function decodeAare(bytes: Uint8Array): Aare {
       aare.diagnostic = small(value);
     }
     if (tag === 0xa4) aare.systemTitle = octets(value);
+    if (tag === 0xaa) aare.challenge = octets(value);
     if (tag === 0xbe) aare.initiate = octets(value);
   }
   return aare;
@@ -95,14 +119,16 @@ const octets = (reader: Reader): Uint8Array => {
 /** What the meter agreed to. */
 export type Agreed = { withList: boolean; selective: boolean; blocks: boolean };
 
-/** @throws SerialFault exception with the meter's reason in words */
-export function checkAccepted(aare: Aare): void {
-  if (aare.result === 0 && aare.diagnostic === 0) return;
-  if (aare.result === 0 && aare.diagnostic === 14)
-    throw new SerialFault('exception', `the meter refuses the association: ${diagnostic(14)}`);
-  if (aare.result !== 0)
-    throw new SerialFault('exception', `the meter refuses the association: ${diagnostic(aare.diagnostic)}`);
+/**
+ * @param high a proof is still to come
+ * @throws SerialFault exception with the meter's reason in words
+ */
+export function checkAccepted(aare: Aare, high: boolean): void {
+  const wanted = high ? AUTHENTICATION_REQUIRED : 0;
+  if (aare.result === 0 && (aare.diagnostic === 0 || aare.diagnostic === wanted)) return;
+  throw new SerialFault('exception', `the meter refuses the association: ${diagnostic(aare.diagnostic)}`);
 }
+const AUTHENTICATION_REQUIRED = 14;
 
 /** @param bytes plain. @throws SerialFault mismatch */
 export function decodeInitiateResponse(bytes: Uint8Array): Agreed {

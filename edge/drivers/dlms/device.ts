@@ -41,6 +41,12 @@ export const PullDevice = Type.Object(
         description: 'Our own system title, for ciphering: 16 hex digits. No other client of the meter has the same.',
       }),
     ),
+    mechanism: Type.Optional(
+      Type.Union([Type.Literal('low'), Type.Literal('gmac')], {
+        description:
+          'How we prove who we are: low, by secrets.password where it is set (without it); gmac, by both keys.',
+      }),
+    ),
     secrets: SecretsSchema([['password', 'Password of low security.'], ...KEYS]),
   },
   { additionalProperties: false },
@@ -84,6 +90,8 @@ export function keysOf(setup: Setup<unknown, PushDevice>): Keys | undefined {
 /** @throws EdgeError CONFIG_INVALID */
 export function securityOf(setup: Setup<unknown, PullDevice>): Security | undefined {
   const keys = keysOf(setup);
+  const high = setup.device.mechanism === 'gmac';
+  if (keys === undefined && high) throw wrong('devices[].options.mechanism gmac needs both keys in secrets');
   if (keys === undefined) return undefined;
   const { systemTitle } = setup.device;
   // No default: two gateways with one title and one key would say two things with one nonce.
@@ -97,6 +105,7 @@ export function securityOf(setup: Setup<unknown, PullDevice>): Security | undefi
     systemTitle: title,
     counters: new Counters(keys, (name) => setup.mark(name)),
     nextCounter: (above) => setup.nextNumber(name, above),
+    high,
   };
 }
 

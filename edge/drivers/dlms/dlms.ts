@@ -1,6 +1,7 @@
 /**
  * DLMS/COSEM, asked for (IEC 62056-46, -53, -61, -62; DLMS UA Green and Blue Book): registers, and the load profile
- * where the profile file wants it. One session each poll. Nothing is ever written to a meter.
+ * where the profile file wants it. One session each poll. Nothing is ever written to a meter, and the one action
+ * that is asked for is the proof of high security.
  */
 import { type Static, Type } from 'typebox';
 import { EdgeError } from '../../errors.ts';
@@ -255,7 +256,7 @@ function* probe(): Generator<Exchange, Found[], unknown> {
 }
 
 export const dlms: DriverType<Settings, PullDevice, From> = {
-  says: 'DLMS/COSEM over HDLC, asked for: registers, clock, load profile; low security, suite 0',
+  says: 'DLMS/COSEM over HDLC, asked for: registers, clock, load profile; low and high security (GMAC), suite 0',
   media: ['tty', 'tcp'],
   line: LINE,
   settings: Settings,

@@ -1,4 +1,4 @@
-/** The GET service with logical names (Green Book clause 9.3.6 and 9.5). Pure. */
+/** The GET service with logical names, and the proof of high security (Green Book clauses 9.3.6 and 9.5). Pure. */
 import { SerialFault } from '../fault.ts';
 import { type Data, decodeData, encodeLength, longUnsigned, octetString, Reader } from './axdr.ts';
 import { encodeDateTime, type Moment } from './clock.ts';
@@ -29,6 +29,21 @@ export const getNext = (block: number): Uint8Array =>
   Uint8Array.of(GET_REQUEST, 2, INVOKE, block >>> 24, (block >>> 16) & 0xff, (block >>> 8) & 0xff, block & 0xff);
 export const getWithList = (attributes: readonly Attribute[]): Uint8Array =>
   Uint8Array.of(GET_REQUEST, 3, INVOKE, ...encodeLength(attributes.length), ...attributes.flatMap(descriptor));
+
+/** reply_to_HLS_authentication, method 1 of the association (class 15): the one action that is ever asked for. */
+export const actionProof = (proof: Uint8Array): Uint8Array =>
+  Uint8Array.of(0xc3, 1, INVOKE, 0, 15, 0, 0, 40, 0, 0, 255, 1, 1, ...octetString(proof));
+
+/** @returns the meter's own proof, or undefined where it gives none */
+export function decodeProof(bytes: Uint8Array): Uint8Array | undefined {
+  const reader = new Reader(bytes);
+  if (reader.byte() !== 0xc7 || reader.byte() !== 1) return undefined;
+  reader.byte();
+  // Result 0, a return parameter is there, and is data.
+  if (reader.byte() !== 0 || reader.byte() !== 1 || reader.byte() !== 0) return undefined;
+  const data = decodeData(reader.rest());
+  return data.type === 'octets' ? data.value : undefined;
+}
 
 /** Data, or the number of a refusal. */
 export type Result = { data: Data } | { refused: number };

@@ -7,7 +7,7 @@
  * The nonce is the sender's system title and counter, so a counter is never used twice with one key: ours come from
  * disk ({@link Setup.nextNumber}), the meter's must rise, and the last one is kept over restarts ({@link Counters}).
  */
-import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, timingSafeEqual } from 'node:crypto';
 import { SerialFault } from '../fault.ts';
 
 const TAG_BYTES = 12;
@@ -90,6 +90,23 @@ export function gmac(keys: Keys, systemTitle: Uint8Array, counter: number, chall
   proof.set(cipher.getAuthTag(), 5);
   return proof;
 }
+
+/** Whether the other side has proved it. Its counter is its own matter: our challenge was never given before. */
+export function proves(keys: Keys, systemTitle: Uint8Array, challenge: Uint8Array, proof: Uint8Array): boolean {
+  if (proof.length !== 5 + TAG_BYTES || proof[0] !== AUTHENTICATED) return false;
+  const counter = new DataView(proof.buffer, proof.byteOffset).getUint32(1);
+  return timingSafeEqual(gmac(keys, systemTitle, counter, challenge), proof);
+}
+
+/** 16 bytes that nobody foresees who has not the key, and that never come again. */
+export const challengeOf = (keys: Keys, systemTitle: Uint8Array, number: number): Uint8Array =>
+  createHash('sha256')
+    .update(keys.encryption)
+    .update(keys.authentication)
+    .update(systemTitle)
+    .update(`${number}`)
+    .digest()
+    .subarray(0, 16);
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 

@@ -14,9 +14,20 @@ import {
   INITIATE_REQUEST,
 } from './association.ts';
 import { type Data, decodeData, encodeLength, Reader } from './axdr.ts';
-import { type Attribute, decodeGetResponse, decodeList, getNext, getNormal, getWithList, type Result } from './get.ts';
+import {
+  type Attribute,
+  actionProof,
+  decodeGetResponse,
+  decodeList,
+  decodeProof,
+  getNext,
+  getNormal,
+  getWithList,
+  type Result,
+} from './get.ts';
+import { sameBytes } from './hdlc.ts';
 import type { HdlcLink } from './link.ts';
-import { type Counters, type Keys, open, protect } from './security.ts';
+import { type Counters, challengeOf, gmac, type Keys, open, protect, proves } from './security.ts';
 import { accessResult, obisText } from './words.ts';
 
 /** One answer in blocks: bytes in all, and blocks. */
@@ -26,7 +37,14 @@ const MAX_BLOCKS = 20_000;
 const MAX_LIST = 10;
 
 /** Tags of what is ciphered with the global key, beside those of the plain. */
-const GLOBAL = { initiateRequest: 0x21, initiateResponse: 0x28, getRequest: 0xc8, getResponse: 0xcc };
+const GLOBAL = {
+  initiateRequest: 0x21,
+  initiateResponse: 0x28,
+  getRequest: 0xc8,
+  getResponse: 0xcc,
+  actionRequest: 0xcb,
+  actionResponse: 0xcf,
+};
 const GENERAL_GLO = 0xdb;
 
 export type Security = {
@@ -36,6 +54,8 @@ export type Security = {
   counters: Counters;
   /** @param above what the meter says that it has seen */
   nextCounter(above?: number): number;
+  /** High security with GMAC (mechanism 5). */
+  high: boolean;
 };
 
 export class Session {
@@ -63,12 +83,39 @@ export class Session {
     yield* this.#link.connect(silentTries);
     const initiate = this.#protect(INITIATE_REQUEST, GLOBAL.initiateRequest);
     const systemTitle = this.#security?.systemTitle;
-    const answer = yield* this.#link.transact(encodeAarq({ initiate, systemTitle, password: this.#password }), 'AARQ');
+    const challenge = this.#security?.high ? this.#challenge(this.#security) : undefined;
+    const aarq = encodeAarq({ initiate, systemTitle, password: this.#password, challenge });
+    const answer = yield* this.#link.transact(aarq, 'AARQ');
     this.#throwException(answer);
     const aare = decodeAare(answer);
-    checkAccepted(aare);
+    checkAccepted(aare, challenge !== undefined);
     this.#meterTitle = aare.systemTitle;
     this.#agreed = decodeInitiateResponse(this.#opened(aare.initiate, [GLOBAL.initiateResponse]));
+    if (this.#security && challenge) yield* this.#prove(this.#security, challenge, aare.challenge);
+  }
+
+  #challenge({ keys, systemTitle, nextCounter }: Security): Uint8Array {
+    return challengeOf(keys, systemTitle, nextCounter(this.counterSeen));
+  }
+
+  /** Passes 3 and 4 of high security (Green Book clause 9.2.7.4): we prove the keys to the meter, and it to us. */
+  *#prove(
+    security: Security,
+    challenge: Uint8Array,
+    theirs: Uint8Array | undefined,
+  ): Generator<Exchange, void, unknown> {
+    if (theirs === undefined || theirs.length < 8 || theirs.length > 64)
+      throw new SerialFault('mismatch', 'the meter’s challenge is not of 8 to 64 bytes');
+    // Our own challenge sent back would let it have the proof from us.
+    if (sameBytes(theirs, challenge)) throw new SerialFault('mismatch', 'the meter sends our own challenge back');
+    const { keys, systemTitle, nextCounter } = security;
+    const proof = actionProof(gmac(keys, systemTitle, nextCounter(this.counterSeen), theirs));
+    const answer = yield* this.#link.transact(this.#protect(proof, GLOBAL.actionRequest), 'the proof of high security');
+    this.#throwException(answer);
+    const own = decodeProof(this.#opened(answer, [GLOBAL.actionResponse, GENERAL_GLO]));
+    if (own === undefined) throw new SerialFault('exception', 'the meter does not take our proof: it has other keys');
+    if (!proves(keys, this.#meterTitle as Uint8Array, challenge, own))
+      throw new SerialFault('mismatch', 'the meter does not prove that it has the keys');
   }
 
   *close(): Generator<Exchange, void, unknown> {

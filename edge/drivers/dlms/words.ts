@@ -26,7 +26,7 @@ const DIAGNOSTIC: Record<number, string> = {
   11: 'it does not know the authentication mechanism',
   12: 'it wants an authentication mechanism: set secrets.password',
   13: 'wrong password: set secrets.password to the meter’s own for this client (options.client)',
-  14: 'it wants authentication of a higher level than a password',
+  14: 'it wants high security: set options.mechanism to gmac, with both keys',
 };
 export const diagnostic = (code: number): string => DIAGNOSTIC[code] ?? `diagnostic ${code}`;
 

@@ -89,3 +89,16 @@ export function decipher(
     return undefined;
   }
 }
+
+/** What proves that its sender has both keys: security control, counter, tag over the other's challenge. */
+export function proof(
+  keys: MeterKeys,
+  title: readonly number[],
+  counter: number,
+  challenge: readonly number[],
+): number[] {
+  const gcm = createCipheriv('aes-128-gcm', keys.encryption, iv(title, counter), { authTagLength: 12 });
+  gcm.setAAD(Uint8Array.from([0x10, ...keys.authentication, ...challenge]));
+  gcm.final();
+  return [0x10, ...word(counter), ...gcm.getAuthTag()];
+}

@@ -13,6 +13,7 @@ import {
   type MeterKeys,
   obis,
   octets,
+  proof,
   scalerUnit,
   secondsOf,
   sized,
@@ -34,6 +35,8 @@ export type DlmsMeterOptions = MeterOptions & {
   password?: string;
   /** With them nothing is told in plain. */
   keys?: MeterKeys;
+  /** It wants high security with GMAC, and its proof. */
+  high?: boolean;
   /** 8 bytes. */
   systemTitle?: readonly number[];
   /** Minutes from local time to UTC; `null` says that it is not specified. Default -540, Korean time. */
@@ -53,6 +56,8 @@ export type DlmsFaults = {
   denied: Set<string>;
   /** Says each message with the counter that it said the first with. */
   replays: boolean;
+  /** Proves something else than that it has the keys. */
+  forgesProof: boolean;
   clockStatus: number;
   /** So many more of its answers are lost. */
   loseAnswers: number;
@@ -60,7 +65,14 @@ export type DlmsFaults = {
 
 export class DlmsMeter implements WireStation {
   readonly registers: Registers;
-  readonly faults: DlmsFaults = { silent: false, denied: new Set(), replays: false, clockStatus: 0, loseAnswers: 0 };
+  readonly faults: DlmsFaults = {
+    silent: false,
+    denied: new Set(),
+    replays: false,
+    forgesProof: false,
+    clockStatus: 0,
+    loseAnswers: 0,
+  };
   /** May be changed, as by who came to the meter. */
   password: string | undefined;
   keys: MeterKeys | undefined;
@@ -71,6 +83,9 @@ export class DlmsMeter implements WireStation {
   readonly #link: MeterLink;
   readonly #title: readonly number[];
   #client: { ciphered: boolean; title: number[] } | undefined;
+  /** Both challenges, until the client has proved itself. */
+  #challenges: { theirs: number[]; mine: number[] } | undefined;
+  #served = 0;
   #blocks: number[][] = [];
   #say: Say | undefined;
 
@@ -126,12 +141,13 @@ export class DlmsMeter implements WireStation {
     if (this.#client === undefined) return [0xd8, 1, 1];
     if (!this.#client.ciphered) return this.#get(apdu);
     const keys = this.keys as MeterKeys;
-    if (apdu[0] !== 0xc8) return [0xd8, 2, 2];
+    if (apdu[0] !== (this.#challenges ? 0xcb : 0xc8)) return [0xd8, 1, 1];
     const opened = this.#opened(keys, this.#client.title, unsized(apdu.slice(1)));
     if (opened === 'forged') return [0xd8, 2, 5];
     if (typeof opened === 'number') return [0xd8, 2, 6, ...word(opened)];
     const counter = this.faults.replays ? this.registers.counter : this.registers.nextCounter();
-    return [0xcc, ...sized(encipher(keys, this.#title, counter, this.#get(opened)))];
+    const plain = this.#challenges ? this.#proved(keys, opened) : this.#get(opened);
+    return [apdu[0] + 4, ...sized(encipher(keys, this.#title, counter, plain))];
   }
 
   /** Plain, or what is wrong: the counter that it should be above. */
@@ -144,6 +160,18 @@ export class DlmsMeter implements WireStation {
     this.registers.clients.set(name, opened.counter);
     this.registers.keep();
     return opened.plain;
+  }
+
+  /** Pass 3 and 4: the client's proof over our challenge, ours over its own. */
+  #proved(keys: MeterKeys, apdu: number[]): number[] {
+    const { theirs, mine } = this.#challenges as { theirs: number[]; mine: number[] };
+    const said = apdu.slice(-17);
+    const counter = Buffer.from(said.slice(1, 5)).readUInt32BE();
+    const right = proof(keys, this.#client?.title ?? [], counter, mine).join() === said.join();
+    if (apdu[0] !== 0xc3 || !right) return [0xc7, 1, apdu[2] as number, 3, 0];
+    this.#challenges = undefined;
+    const own = proof(keys, this.#title, this.registers.nextCounter(), this.faults.forgesProof ? mine : theirs);
+    return [0xc7, 1, apdu[2] as number, 0, 1, 0, ...octets(own)];
   }
 
   #associate(apdu: number[]): number[] {
@@ -172,13 +200,26 @@ export class DlmsMeter implements WireStation {
     }
     if (initiate[0] !== 1) return refuse(1);
     this.#client = { ciphered: this.keys !== undefined, title };
+    this.#challenges = undefined;
+    if (this.#options.high) {
+      if (items.get(0x8b)?.at(-1) !== 5) return refuse(12);
+      const mine = [...Buffer.from(`challenge ${this.#options.seed} ${this.#served++}`)];
+      this.#challenges = { theirs: items.get(0xac)?.slice(2) ?? [], mine };
+    }
     // get, and what it can beside: bits 11, 14, 19, 21 of the conformance block.
     const more = 0x10 | (this.#options.withList === false ? 0 : 0x02);
     const conformance = [0, more, 0x10 | (this.#options.selective === false ? 0 : 0x04)];
     const plain = [8, 0, 6, 0x5f, 0x1f, 4, 0, ...conformance, 4, 0, 0, 7];
     if (!this.keys) return aare(0, 0, false, plain);
     const counter = this.registers.nextCounter();
-    return aare(0, 0, true, [0x28, ...sized(encipher(this.keys, this.#title, counter, plain))], this.#title);
+    return aare(
+      0,
+      this.#challenges ? 14 : 0,
+      true,
+      [0x28, ...sized(encipher(this.keys, this.#title, counter, plain))],
+      this.#title,
+      this.#challenges?.mine,
+    );
   }
 
   // --- GET -------------------------------------------------------------------------------------------------------------
@@ -286,12 +327,14 @@ function aare(
   ciphered: boolean,
   initiate: number[],
   title?: readonly number[],
+  challenge?: number[],
 ): number[] {
   const body = [
     ...[0xa1, 9, 6, 7, 0x60, 0x85, 0x74, 5, 8, 1, ciphered ? 3 : 1],
     ...[0xa2, 3, 2, 1, result],
     ...[0xa3, 5, 0xa1, 3, 2, 1, diagnostic],
     ...(title ? [0xa4, 10, 4, 8, ...title] : []),
+    ...(challenge ? [0xaa, challenge.length + 2, 0x80, challenge.length, ...challenge] : []),
     ...[0xbe, initiate.length + 2, 4, initiate.length, ...initiate],
   ];
   return [0x61, body.length, ...body];

@@ -19,6 +19,8 @@ const KEYS = {
 };
 const SECURE = { device: { systemTitle: '534a47000000002a', secrets: { encryption: 'e', authentication: 'a' } } };
 
+const HIGH = { device: { ...SECURE.device, mechanism: 'gmac' } };
+
 const value = (name: string, unit: string | undefined, more: Partial<Value<From>> = {}): Value<From> => ({
   name,
   ...(unit && { unit }),
@@ -137,6 +139,7 @@ describe('registers', () => {
     ['blocks of 10 bytes', { blockBytes: 10 }, {}],
     ['a password', { password: 'secret' }, { device: { secrets: { password: 'p' } } }],
     ['ciphered', { keys: KEYS }, SECURE],
+    ['high security', { keys: KEYS, high: true }, HIGH],
     ['ciphered, blocks, small frames', { keys: KEYS, blockBytes: 12, informationBytes: 32, window: 2 }, SECURE],
   ] as [string, Partial<DlmsMeterOptions>, object][])('%s', (_name, options, setup) => {
     const one = rig(options, setup);
@@ -220,6 +223,14 @@ describe('what a meter refuses, in words', () => {
     expect(() => rig({}, { device: { secrets: SECURE.device.secrets } })).toThrow('systemTitle is missing');
     expect(() => rig({}, { device: { secrets: { encryption: 'e' } } })).toThrow('go together');
     expect(() => rig({}, { ...SECURE, secrets: { e: Buffer.from('short') } })).toThrow('16 bytes, or 32 hex digits');
+  });
+
+  it('high security that is not offered, and a meter that does not prove itself', () => {
+    expect(() => rig({ keys: KEYS, high: true }, SECURE).poll()).toThrow('authentication mechanism');
+    expect(() => rig({}, { device: { mechanism: 'gmac' } })).toThrow('needs both keys');
+    const one = rig({ keys: KEYS, high: true }, HIGH);
+    one.meter.faults.forgesProof = true;
+    expect(() => one.poll()).toThrow('does not prove that it has the keys');
   });
 
   it('access denied: to a value that must be there, and to one that need not', () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeDateTime, encodeDateTime, isDated } from '../../../edge/drivers/dlms/clock.ts';
 import { encodeFrame, FrameScanner } from '../../../edge/drivers/dlms/hdlc.ts';
 import { dlmsPush } from '../../../edge/drivers/dlms/push.ts';
-import { gmac, open, protect } from '../../../edge/drivers/dlms/security.ts';
+import { gmac, open, protect, proves } from '../../../edge/drivers/dlms/security.ts';
 import type { HeardDriver, Reading } from '../../../edge/drivers/driver.ts';
 import { SerialFault } from '../../../edge/drivers/fault.ts';
 import { DlmsPusher, type DlmsPusherOptions } from '../../../firmware-sim/serial/dlms/pusher.ts';
@@ -228,6 +228,11 @@ describe('facts of the standards', () => {
     expect(text(gmac(BOOK, hex('4D4D4D0000000001'), 1, hex('503677524A323146')))).toBe(
       '10000000011a52fe7dd3e72748973c1e28',
     );
+    const challenge = hex('4B35366956616759');
+    const own = hex('1001234567FE1466AFB3DBCD4F9389E2B7');
+    expect(proves(BOOK, title, challenge, own)).toBe(true);
+    expect(proves(BOOK, title, challenge.with(0, 0), own)).toBe(false);
+    expect(proves(BOOK, title, challenge, own.subarray(0, 16))).toBe(false);
   });
 
   it('a Korean clock: -540 is FDE4; 8000, parts and bad states date nothing', () => {
