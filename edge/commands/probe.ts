@@ -14,6 +14,7 @@ import { sleep } from './until.ts';
 
 /** A device that is there thinks for less, but for those whose probe asks for more time itself. */
 const TIMEOUT_MS = 300;
+const PROGRESS_MS = 5000;
 
 type Seeker = { driver: string; probe: Probe };
 type Finding = Found & { driver: string; line: LineFormat };
@@ -153,7 +154,18 @@ async function askAll(
     // Behind a socket there is one device, or one gateway; on a line at one rate there may be several protocols.
     if (stop.aborted || (where.medium === 'tcp' && found.length > 0 && !all)) break;
     // A connection for each: what one protocol's question left on a socket is not the next one's answer.
-    const devices = await withPort(where, line, stop, (port) => carry(port, probe.ask?.() ?? none(), stop));
+    const devices = await withPort(where, line, stop, async (port) => {
+      // A bus has 247 addresses: whoever waits shall see that it goes on.
+      const progress = setInterval(
+        () => console.error(`${where.name}: ${driver}, ${port.counts.requests} questions so far`),
+        PROGRESS_MS,
+      );
+      try {
+        return await carry(port, probe.ask?.() ?? none(), stop);
+      } finally {
+        clearInterval(progress);
+      }
+    });
     found.push(...(devices ?? []).map((device) => ({ driver, line, ...device })));
     for (const { about } of devices ?? []) console.error(`${where.name}: found ${about}`);
   }
@@ -198,7 +210,7 @@ async function tell(where: Named, found: Finding[]): Promise<void> {
       const { unitId, address, secrets, ...options } = device;
       return {
         sub: `urn:sejong:CHANGE-ME:${i + 1}`,
-        profile,
+        profile: profile === '' ? 'CHANGE-ME' : profile,
         ...(unitId !== undefined && { unitId }),
         ...(address !== undefined && { address }),
         ...(secrets !== undefined && { secrets }),
@@ -206,7 +218,7 @@ async function tell(where: Named, found: Finding[]): Promise<void> {
       };
     });
   const port = { ...place, ...(where.medium === 'tty' && line), devices };
-  for (const { about, profile } of found) console.log(`# ${profile}: ${about}`);
+  for (const { about, profile } of found) console.log(`# ${profile === '' ? 'no profile yet' : profile}: ${about}`);
   console.log('# For the config; say in sub what each one measures.');
   console.log(stringify({ serial: { ports: [port] } }).trimEnd());
 }

@@ -3,8 +3,13 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
+import { DlmsMeter } from '../../firmware-sim/serial/dlms/meter.ts';
 import { ElmStation } from '../../firmware-sim/serial/elm327.ts';
+import { Receiver } from '../../firmware-sim/serial/gnss.ts';
 import { SerialLine } from '../../firmware-sim/serial/line.ts';
+import { sdm630 } from '../../firmware-sim/serial/maps.ts';
+import { ModbusStation } from '../../firmware-sim/serial/modbus.ts';
+import { P1Meter } from '../../firmware-sim/serial/p1.ts';
 import type { WireStation } from '../../firmware-sim/serial/station.ts';
 import { edge, start } from '../support/cli.ts';
 import { tempFolder, until } from '../support/temp.ts';
@@ -72,6 +77,47 @@ describe('sejong-edge read', () => {
     expect(other.stderr).not.toContain(VIN);
   });
 
+  const now = () => 1_606_230_000_000;
+  const powerW = () => 2500;
+  const devices: [string, () => WireStation, string[], RegExp][] = [
+    [
+      'meter-modbus',
+      () =>
+        new ModbusStation(
+          3,
+          sdm630(() => ({ importWh: 7_000_000n, exportWh: 0n, powerW: 2500, volts: [220, 221, 222], hertz: 60 })),
+        ),
+      ['--unit', '3'],
+      /1-0:1\.8\.0 +7000000 Wh$/m,
+    ],
+    [
+      'meter-dlms',
+      () => new DlmsMeter({ logical: 1, physical: 17, seed: 1, now, powerW, startWh: 4_000_000 }),
+      ['--address', '1/17'],
+      /1-0:1\.8\.0 +4000000 Wh/m,
+    ],
+    [
+      'meter-p1',
+      () => new P1Meter({ seed: 1, now, powerW, startWh: [1000, 2000, 0, 0], everyMs: 100 }),
+      [],
+      /1-0:1\.8\.0 +3000 Wh/m,
+    ],
+    [
+      'gnss',
+      () => new Receiver({ seed: 1, now: Date.now, everyMs: 100 }),
+      [],
+      /Vehicle\.CurrentLocation\.Latitude +36\./m,
+    ],
+  ];
+  it.each(devices)('%s, asked or heard', async (profile, station, options, shown) => {
+    const { tty } = onTty(station());
+    const { code, stdout, stderr } = await edge(['read', tty, '--profile', profile, ...options]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(shown);
+    expect(stdout).not.toContain('quarantine');
+  });
+
   it('goes on live, tells of a pulled plug, and is back by itself; Ctrl-C ends it', async () => {
     const { tty, line } = onTty(vehicle());
     const live = start(process.execPath, [
@@ -116,6 +162,13 @@ describe('sejong-edge probe', () => {
         ],
       },
     });
+  });
+
+  it('hears what speaks by itself, and says which rates it tried', async () => {
+    const { tty } = onTty(new Receiver({ seed: 1, now: () => 1_606_230_000_000, everyMs: 100 }));
+    const { code, stdout } = await edge(['probe', tty, '--driver', 'nmea', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject([{ driver: 'nmea', profile: 'gnss' }]);
   });
 
   it('looks on a socket, too, and stops at Ctrl-C', async () => {
