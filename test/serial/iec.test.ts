@@ -1,4 +1,5 @@
 /** Meters of IEC 62056-21 and a GNSS receiver over real ttys, through the bus. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it, onTestFinished } from 'vitest';
 import { startSerial } from '../../edge/intake/serial/serial.ts';
@@ -15,13 +16,13 @@ const FORMAT = { dataBits: 8, parity: 'none', stopBits: 1 } as const;
 function site(
   wires: Record<
     string,
-    { baudRate: number; stations: WireStation[]; devices: Record<string, object>; profile: string }
+    { baudRate: number; stations: WireStation[]; devices: Record<string, object>; profile: string; settings?: object }
   >,
 ) {
   const folder = workFolder();
   const collector = new Collector();
   const lines = new Map<string, SerialLine>();
-  const ports = Object.entries(wires).map(([name, { baudRate, stations, devices, profile }]) => {
+  const ports = Object.entries(wires).map(([name, { baudRate, stations, devices, profile, settings }]) => {
     const path = folder.path(name);
     const line = new SerialLine(path, stations, 7);
     lines.set(name, line);
@@ -34,7 +35,7 @@ function site(
       devices: Object.entries(devices).map(([did, device]) => ({
         did,
         label: did,
-        driver: driverOf(profile, device),
+        driver: driverOf(profile, device, settings),
         driverName: profile,
         everySeconds: 0.1,
         priority: 'normal' as const,
@@ -60,8 +61,8 @@ it('P1, mode D and a receiver are heard, two mode C meters on one line are asked
   const p1 = new P1Meter({ ...energy(1), everyMs: 60, gasChannel: 1 });
   const push = new ModeDMeter({ ...energy(2), everyMs: 60 });
   const receiver = new Receiver({ seed: 3, now: Date.now, everyMs: 160 });
-  const a = new ModeCMeter({ ...energy(4), address: '11111111', reactionMs: 20 });
-  const b = new ModeCMeter({ ...energy(5), address: '22222222', reactionMs: 20, echo: true });
+  const a = new ModeCMeter({ ...energy(4), address: '11111111', reactionMs: 60 });
+  const b = new ModeCMeter({ ...energy(5), address: '22222222', reactionMs: 60, echo: true });
   const said = {
     p1: [] as P1Truth[],
     push: [] as IecTruth[],
@@ -72,9 +73,23 @@ it('P1, mode D and a receiver are heard, two mode C meters on one line are asked
   p1.onTelegram = (t) => said.p1.push(t);
   push.onTelegram = (t) => said.push.push(t);
   receiver.onEpoch = (t) => said.gnss.push(t);
-  a.onBlock = (t) => said.a.push(t);
+  // Asked of the kernel while the block is on its way, and while somebody signs on.
+  const speeds = new Set<string>();
+  const speed = () =>
+    execFileSync('stty', ['-F', lines.get('port')?.path ?? '', 'speed'])
+      .toString()
+      .trim();
+  a.onBlock = (t) => {
+    said.a.push(t);
+    speeds.add(`block ${speed()}`);
+  };
+  const signedOn = b.hear.bind(b);
+  b.hear = (chunk) => {
+    if (chunk[0] === 0xaf) speeds.add(`sign-on ${speed()}`);
+    signedOn(chunk);
+  };
   b.onBlock = (t) => said.b.push(t);
-  const { collector } = site({
+  const { collector, lines } = site({
     p1: { baudRate: 115_200, stations: [p1], devices: { p1: {} }, profile: 'meter-p1' },
     push: { baudRate: 2400, stations: [push], devices: { push: {} }, profile: 'meter-iec-push' },
     gnss: { baudRate: 9600, stations: [receiver], devices: { gnss: {} }, profile: 'gnss' },
@@ -83,6 +98,8 @@ it('P1, mode D and a receiver are heard, two mode C meters on one line are asked
       stations: [a, b],
       devices: { a: { address: 11111111 }, b: { address: '22222222' } },
       profile: 'meter-iec',
+      // 200 ms for six characters at 300 baud would be most of the test.
+      settings: { signOnBaudRate: 2400 },
     },
   });
   const all = ['p1', 'push', 'gnss', 'a', 'b'] as const;
@@ -111,6 +128,7 @@ it('P1, mode D and a receiver are heard, two mode C meters on one line are asked
     ['Good'],
     ['Good'],
   ]);
+  expect([...speeds].sort()).toEqual(['block 9600', 'sign-on 2400']);
   expect(a.rates.concat(b.rates).every((rate) => rate === '5')).toBe(true);
 });
 
