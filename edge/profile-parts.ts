@@ -1,6 +1,6 @@
 /** Profiles, put together with the config, which may say otherwise of some kinds, and with the API, which shows them. */
 import type { ApiParts } from './api/parts.ts';
-import type { Config } from './config.ts';
+import { type Config, placeOf } from './config.ts';
 import { EdgeError } from './errors.ts';
 import { hint } from './flaws.ts';
 import { GATEWAY_KIND } from './profiles/profile.ts';
@@ -10,18 +10,16 @@ import type { Profiles } from './profiles/profiles.ts';
  * Which kinds are sealed: as the config says it, else as the profiles do.
  * @throws EdgeError CONFIG_INVALID where the config names a kind that there is not
  */
-export function sealing(
-  { privacy: { sealedKinds } }: Pick<Config, 'privacy'>,
-  profiles: Profiles,
-  where: (pointer: string) => string = () => 'config',
-): (kind: string) => boolean {
+export function sealing(config: Config, profiles: Profiles): (kind: string) => boolean {
+  const { sealedKinds } = config.privacy;
   if (!sealedKinds) return (kind) => profiles.isSealed(kind);
   const kinds = profiles.kinds();
+  const { where, line } = placeOf(config);
   for (const [i, kind] of sealedKinds.entries())
     if (!kinds.includes(kind))
       throw new EdgeError(
         'CONFIG_INVALID',
-        `${where(`/privacy/sealedKinds/${i}`)}: privacy.sealedKinds.${i} is ${kind}, which is no kind${hint(kind, kinds)}`,
+        `${where}${line(`/privacy/sealedKinds/${i}`)}: privacy.sealedKinds.${i} is ${kind}, which is no kind${hint(kind, kinds)}`,
       );
   const sealed = new Set(sealedKinds);
   // Of a kind that nobody describes any more nobody says that it may be in the open.

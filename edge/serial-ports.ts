@@ -51,13 +51,15 @@ export function serialPorts(config: Config, profiles: Profiles): SerialPort[] {
   const found = ports.map((port, p) => {
     const at = `/serial/ports/${p}`;
     const devices = port.devices.flatMap((device, d) => deviceOf(device, profiles, `${at}/devices/${d}`, say) ?? []);
-    for (const [d, { driver, driverName }] of devices.entries())
+    // Compared only where each is right for itself.
+    const whole = devices.length === port.devices.length;
+    for (const [d, { driver, driverName }] of whole ? devices.entries() : [])
       if (!driver.media.includes(port.tcp === '' ? 'tty' : 'tcp'))
         say(
           `${at}/devices/${d}/profile`,
           `is read by ${driverName}, which works over ${driver.media.join(' and ')} only`,
         );
-    for (const [d, device] of devices.entries()) {
+    for (const [d, device] of whole ? devices.entries() : []) {
       const same = devices.slice(0, d).find((other) => sharesAddress(other, device));
       if (same)
         say(`${at}/devices/${d}`, `is ${device.label}, as ${same.sub || same.did} is: two devices answer to it`);
@@ -76,6 +78,16 @@ export function serialPorts(config: Config, profiles: Profiles): SerialPort[] {
   for (const [p, { name }] of found.entries())
     if (found.findIndex((other) => other.name === name) < p)
       say(`/serial/ports/${p}`, `is ${name} again: one program has a port, so put its devices together`);
+  // Two lines that speak of one metering point as one device would mix two registers under one key.
+  const whose = new Map<string, string>();
+  for (const [p, { devices }] of problems.length === 0 ? found.entries() : [])
+    for (const [d, { did, sub, profile }] of devices.entries()) {
+      const one = did || `${profile.kind} ${sub}`;
+      const first = whose.get(one);
+      if (first !== undefined)
+        say(`/serial/ports/${p}/devices/${d}`, `is ${one}, as ${first} is: give each a did, or a sub, of its own`);
+      else whose.set(one, `serial.ports.${p}.devices.${d}`);
+    }
   if (problems.length > 0) throw new EdgeError('CONFIG_INVALID', problems.join('; '));
   return found;
 }
@@ -149,7 +161,8 @@ function lineOf(
     const wanted = devices.map(({ profile, driver }) => profile.line[key] ?? driver.line[key]);
     const first = wanted[0];
     const other = wanted.findIndex((value) => value !== first);
-    if (port[key] === undefined && other > 0)
+    // A socket has no format of its own: what stands on the line behind it, the converter knows.
+    if (port[key] === undefined && other > 0 && port.tcp === '')
       say(
         at,
         `has devices that want another ${key}: ${first} for ${devices[0]?.label}, ${wanted[other]} for ${devices[other]?.label}. Set ${key} to what they are all set to`,

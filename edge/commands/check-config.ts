@@ -20,7 +20,7 @@ export const command: Command = {
     checkCity(config);
     const profiles = loadProfiles(config.profiles.folder);
     const ports = serialPorts(config, profiles);
-    const isSealed = sealing(config, profiles, () => path);
+    const isSealed = sealing(config, profiles);
     const { log, witness, mqtt, http, chain, checks, dataFolder, retention } = config;
     console.log(`${path} is valid`);
     console.log(`data      ${dataFolder}`);

@@ -72,7 +72,7 @@ export class Enrolment {
 
   /**
    * The DID of a device on a serial line: the one that the config names, or the one of its sub, enrolled if need be.
-   * @throws EdgeError DEVICE_UNKNOWN, CUSTODY_MISMATCH
+   * @throws EdgeError DEVICE_UNKNOWN, CUSTODY_MISMATCH, CONFIG_INVALID
    */
   async serialDevice({ did, kind, sub }: { did: string; kind: string; sub: string }): Promise<string> {
     if (did !== '') {
@@ -80,6 +80,12 @@ export class Enrolment {
       if (!device) throw new EdgeError('DEVICE_UNKNOWN', `serial device ${did}`);
       if (device.custody !== 'gateway')
         throw new EdgeError('CUSTODY_MISMATCH', `serial device ${did} holds its own key`);
+      // Its kind decides who may read it in the open log.
+      if (device.kind !== kind)
+        throw new EdgeError(
+          'CONFIG_INVALID',
+          `serial device ${did} is enrolled as ${device.kind}, its profile is of a ${kind}`,
+        );
       return did;
     }
     const active = this.#devices.list().filter((d) => d.custody === 'gateway' && d.status === 'active');
