@@ -15,6 +15,8 @@ import { sleep } from './until.ts';
 /** A device that is there thinks for less, but for those whose probe asks for more time itself. */
 const TIMEOUT_MS = 300;
 const PROGRESS_MS = 5000;
+/** A little more than the second in which most devices that speak by themselves do. */
+const HARK_MS = 1200;
 
 type Seeker = { driver: string; probe: Probe };
 type Finding = Found & { driver: string; line: LineFormat };
@@ -72,7 +74,10 @@ const nothing = ({ name, medium }: Named, seekers: Seeker[]): string =>
     ? 'Is it the right port of the device?'
     : 'Are A and B the right way round, is the device powered, is it one of these protocols?');
 
-/** Each format once: first all that can be asked, since that is quick; then those that speak by themselves are heard. */
+/**
+ * Each format once: first all that can be asked, since that is quick; then those that speak by themselves are heard.
+ * The other way round where something is heard before anything was asked, at whatever rate.
+ */
 async function seek(
   where: Named,
   seekers: Seeker[],
@@ -82,7 +87,9 @@ async function seek(
 ): Promise<Finding[]> {
   const found: Finding[] = [];
   const formats = formatsOf(where, seekers, rates);
-  for (const turn of ['ask', 'listen'] as const)
+  // What a device says by itself may look like the answer to a question that was none: then it is heard first.
+  const speaks = await speaksUnasked(where, (formats[0] as { line: LineFormat }).line, stop);
+  for (const turn of speaks ? (['listen', 'ask'] as const) : (['ask', 'listen'] as const))
     for (const { line, here } of formats) {
       if (stop.aborted || (found.length > 0 && !all)) return found;
       const those = here.filter(({ probe }) => (turn === 'ask' ? probe.ask : probe.listen) !== undefined);
@@ -94,6 +101,19 @@ async function seek(
       );
     }
   return found;
+}
+
+async function speaksUnasked(where: Named, line: LineFormat, stop: AbortSignal): Promise<boolean> {
+  let heard = false;
+  await withPort(where, line, stop, async (port) => {
+    const enough = new AbortController();
+    port.onUnasked = () => {
+      heard = true;
+      enough.abort();
+    };
+    await sleep(HARK_MS, AbortSignal.any([stop, enough.signal]));
+  });
+  return heard;
 }
 
 function formatsOf(

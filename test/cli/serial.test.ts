@@ -171,6 +171,14 @@ describe('sejong-edge probe', () => {
     expect(JSON.parse(stdout)).toMatchObject([{ driver: 'nmea', profile: 'gnss' }]);
   });
 
+  it('takes a meter that speaks by itself for no answer, where there is no rate to tell them apart', async () => {
+    const meter = new P1Meter({ seed: 1, now: Date.now, powerW: () => 500, everyMs: 300 });
+    const place = await onTcp(meter);
+    const { code, stdout } = await edge(['probe', place, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject([{ driver: 'p1', profile: 'meter-p1' }]);
+  });
+
   it('looks on a socket, too, and stops at Ctrl-C', async () => {
     const place = await onTcp(vehicle());
     const { code, stdout } = await edge(['probe', place, '--driver', 'obd', '--json']);
