@@ -45,17 +45,25 @@ it('answers pings, HTTP and logins, and polls a serial line, while a commit is u
         twin.inverter.onRead = () => resolve();
       }),
   })) {
-    let acked = false;
-    const { accept } = gateway.parts;
-    await until(() => accept.pending === 0, 'nothing is under way', 60_000);
-    const sender = what === 'a ping' ? await device.connect(gateway) : client;
-    const published = device.publish(sender, device.envelope()).then(() => {
-      acked = true;
-    });
-    await until(() => accept.pending > 0 || acked, 'the envelope is being written');
-    await ask();
+    // A value of the inverter's own that came into the very commit of the envelope holds its next poll up as long as
+    // the PUBACK: then there is nothing to see, and it is looked at again.
+    const rounds = what === 'a poll of the inverter' ? 4 : 1;
+    let acked = true;
+    for (let round = 1; acked && round <= rounds; round++) {
+      acked = false;
+      const { accept } = gateway.parts;
+      await until(() => accept.pending === 0, 'nothing is under way', 60_000);
+      const sender = what === 'a ping' ? await device.connect(gateway) : client;
+      const published = device.publish(sender, device.envelope()).then(() => {
+        acked = true;
+      });
+      await until(() => accept.pending > 0 || acked, 'the envelope is being written');
+      await ask();
+      const before = !acked;
+      await published;
+      acked = !before;
+    }
     expect(acked, `${what} is served before the PUBACK`).toBe(false);
-    await published;
   }
   const { entries } = await gateway.finish();
   expect(entries).toBeGreaterThan(5);
