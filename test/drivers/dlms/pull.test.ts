@@ -178,6 +178,16 @@ describe('registers', () => {
     }
   });
 
+  it('the clock as a value, where it says when it is', () => {
+    const values = [value('clock', 's', { from: { obis: '0-0:1.0.0', class: 8 } }), value('1-0:16.7.0', 'W')];
+    expect(rig({}, { values }).poll()[0]?.records[0]).toEqual({ n: 'clock', u: 's', v: START / 1000 });
+    expect(
+      rig({ deviation: null }, { values })
+        .poll()[0]
+        ?.records.map(({ n }) => n),
+    ).toEqual(['1-0:16.7.0']);
+  });
+
   it('answers that are lost are asked for again; a dead meter is soon asked but once', () => {
     const one = rig();
     one.poll();
