@@ -51,6 +51,9 @@ function telegramsIn(bytes: Uint8Array): { text: string; summed: boolean }[] {
   return found;
 }
 
+/** 1-0:1.8.1(000123.456*kWh), its code as short as the standard lets it be. */
+const CODE = /(?<=^|[\r\n)])(?:0*1-0+:)?0*1\.0*8\.0*([012])(?:\*255)?\(\+?(\d+)(?:\.(\d+))?\*(k?)Wh\)/g;
+
 const p1: Target = {
   name: 'p1',
   judge: (bytes, below) => {
@@ -65,7 +68,7 @@ const p1: Target = {
       // What is billed stands in one of them, by its digits alone.
       const wh = BigInt(records[0]?.v as number);
       const thousandths = (text: string, name: string) =>
-        [...text.matchAll(/1-0:1\.8\.([012])(?:\*255)?\(\+?(\d+)\.?(\d*)\*(k?)Wh\)/g)]
+        [...text.matchAll(CODE)]
           .filter(([, tariff]) => name.includes(tariff as string))
           .reduce(
             (sum, [, , whole, rest = '', k]) => sum + BigInt(`${whole}${rest.padEnd(9, '0')}`) * (k ? 1000n : 1n),

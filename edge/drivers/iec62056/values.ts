@@ -108,8 +108,13 @@ function recordFrom(value: Value<From>, sets: Dataset, zone: Zone | undefined): 
   const quantity = from.mbus === undefined ? numberOf(sets, from) : dated?.quantity;
   if (quantity === undefined) return recordOf(value, undefined);
   const unit = quantity.unit ?? from.unit;
+  if (unit === undefined && value.unit !== undefined)
+    throw new SerialFault(
+      'no-value',
+      `the meter tells ${value.name} without a unit, and the profile names none (from.unit)`,
+    );
   const [base, power] = unit === undefined ? [value.unit, 0] : (UNITS[unit] ?? [unit, 0]);
-  if (base !== value.unit && unit !== undefined)
+  if (base !== value.unit)
     throw new SerialFault(
       'no-value',
       `the meter tells ${value.name} in ${unit}, the profile in ${value.unit ?? 'no unit'}`,
