@@ -164,6 +164,7 @@ export class ElmStation implements WireStation {
     if (at === 'DPN') return [`A${this.#found}`];
     const [, what = '', value = ''] = /^(E|L|S|H|AT|SP)([0-9A-C])$/.exec(at) ?? [];
     const on = value === '1';
+    if (/^ST[0-9A-F]{2}$/.test(at)) return ['OK'];
     if (what === '') return undefined;
     if (what === 'E') this.#echo = on || clone.echoStays === true;
     if (what === 'L') this.#linefeeds = on;
@@ -192,8 +193,10 @@ export class ElmStation implements WireStation {
     if (!this.faults.ignition) return [this.#found === '0' ? 'UNABLE TO CONNECT' : 'NO DATA'];
     this.#found = protocol;
     this.asked.push(request);
-    const bytes = Buffer.from(request, 'hex');
-    const units = this.#options.gearbox ? [ENGINE, GEARBOX] : [ENGINE];
+    // One digit more says for how many answers it waits.
+    const most = request.length % 2 === 0 ? undefined : Number.parseInt(request.slice(-1), 16);
+    const bytes = Buffer.from(most === undefined ? request : request.slice(0, -1), 'hex');
+    const units = (this.#options.gearbox ? [ENGINE, GEARBOX] : [ENGINE]).slice(0, most);
     const lines = units.map((unit) => {
       const said = this.#unitSays(unit, [...bytes]);
       return said === undefined ? [] : this.#shown(unit, said, protocol);
