@@ -14,6 +14,7 @@ const CASES: Record<string, number> = {
   senml: 10_000,
   jwt: 500,
   rtu: 10_000,
+  'modbus-tcp': 10_000,
   dlms: 6_000,
   p1: 2_000,
   'mode-c': 2_000,

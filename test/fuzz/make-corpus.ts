@@ -30,7 +30,20 @@ function put(target: string, name: string, content: Uint8Array | string, kind: '
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
 }
-for (const t of ['envelope', 'receipt', 'checkpoint', 'tile', 'senml', 'jwt', 'rtu', 'dlms', 'p1', 'mode-c', 'nmea'])
+for (const t of [
+  'envelope',
+  'receipt',
+  'checkpoint',
+  'tile',
+  'senml',
+  'jwt',
+  'rtu',
+  'modbus-tcp',
+  'dlms',
+  'p1',
+  'mode-c',
+  'nmea',
+])
   rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
 for (const t of ['presentation', 'challenge', 'city-bundle', 'status-list'])
   rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
@@ -202,6 +215,16 @@ put('rtu', 'answer', frame(1, 3, 8, 0x53, 0x75, 0x6e, 0x53, 0xff, 0xff, 0, 1));
 put('rtu', 'after-noise', Buffer.concat([Buffer.of(0xff, 1, 3, 0), frame(1, 3, 8, 1, 3, 8, 1, 3, 8, 1, 3)]));
 put('rtu', 'after-another', Buffer.concat([frame(2, 3, 2, 0, 1), frame(1, 3, 8, 0, 1, 0, 2, 0, 3, 0, 4)]));
 put('rtu', 'exception', frame(1, 0x83, 2));
+
+const answer = Buffer.of(0x12, 0x34, 0, 0, 0, 11, 1, 3, 8, 0, 1, 2, 3, 255, 254, 128, 0);
+put('modbus-tcp', 'answer', answer);
+put('modbus-tcp', 'exception', Buffer.of(0x12, 0x34, 0, 0, 0, 3, 1, 0x83, 2));
+put(
+  'modbus-tcp',
+  'after-a-late-one',
+  Buffer.concat([Buffer.of(0x12, 0x33, 0, 0, 0, 11, 1, 3, 8), Buffer.alloc(8), answer]),
+);
+put('modbus-tcp', 'after-noise', Buffer.concat([Buffer.of(0x12, 0x34, 0, 0, 0), answer]));
 
 // Telegrams of real meters, and of the twin: one frame, segments, blocks, an object list.
 for (const name of ['iskra-am550', 'aidon-3phase', 'landis-gyr-e450-objects']) {

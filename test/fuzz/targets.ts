@@ -23,6 +23,7 @@ import { corpus, type Target } from './fuzz.ts';
 import { DEVICE, GATEWAY, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 import { METER_TARGETS } from './meter-targets.ts';
 import { type Below, mutate } from './mutate.ts';
+import { modbusTcp } from './tcp-target.ts';
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -337,6 +338,7 @@ export const TARGETS: readonly Target[] = [
   senml,
   jwt,
   rtu,
+  modbusTcp,
   dlms,
   ...METER_TARGETS,
   ...CHECK_TARGETS,
