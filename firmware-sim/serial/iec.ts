@@ -27,6 +27,8 @@ export type ModeCOptions = EnergyOptions & {
   ident?: string;
   /** Real ms that it thinks: 200 to 1,500 by the standard. */
   reactionMs?: number;
+  /** Only what is billed: a block of about 70 bytes, which a bad line lets through now and then. */
+  brief?: boolean;
   /** The optical head sends back what it is sent. */
   echo?: boolean;
 };
@@ -115,15 +117,15 @@ export class ModeCMeter implements WireStation {
   /** STX, data, ETX and the block check. */
   block(): Uint8Array {
     const [taken1, taken2, given1, given2] = this.#energy.wh;
-    const { address = '' } = this.#options;
+    const { address = '', brief = false } = this.#options;
     const data = [
-      'F.F(00000000)',
-      ...(address === '' ? [] : [`0.0.0(${address})`]),
+      ...(brief ? [] : ['F.F(00000000)']),
+      ...(address === '' || brief ? [] : [`0.0.0(${address})`]),
       `1.8.1(${kwh(taken1)}*kWh)`,
       `1.8.2(${kwh(taken2)}*kWh)`,
-      `2.8.1(${kwh(given1)}*kWh)`,
-      `2.8.2(${kwh(given2)}*kWh)`,
-      `1.8.1*01(${kwh(Math.floor(taken1 / 2))}*kWh)`,
+      ...(brief
+        ? []
+        : [`2.8.1(${kwh(given1)}*kWh)`, `2.8.2(${kwh(given2)}*kWh)`, `1.8.1*01(${kwh(Math.floor(taken1 / 2))}*kWh)`]),
     ];
     const checked = `${data.join('\r\n')}\r\n!\r\n\x03`;
     let check = 0;

@@ -46,17 +46,16 @@ export class IdentParser implements Parser<{ letters: string; baud: string; iden
       }
       if (this.#characters === undefined) continue;
       const char = this.#characters.of(byte);
-      if (char === undefined || this.#text.length > MAX_IDENT) {
-        this.#characters = undefined;
-        continue;
-      }
-      this.#text += String.fromCharCode(char);
+      // A wrong parity is found at the end: what is left of the line comes all the same.
+      this.#text = `${this.#text}${char === undefined ? '\0' : String.fromCharCode(char)}`.slice(0, MAX_IDENT);
+      const own = this.#text[1] === '?';
       // `/?` is the request itself.
-      if (this.#text.length === 2) this.begun ||= this.#text[1] !== '?';
-      if (char !== LF) continue;
-      const match = /^\/([A-Za-z]{3})([\x21-\x7e])([\x20-\x7e]{0,40})\r\n$/.exec(this.#text);
+      if (this.#text.length === 2) this.begun ||= !own;
+      if ((byte & 0x7f) !== LF) continue;
       this.#characters = undefined;
+      const match = /^\/([A-Za-z]{3})([\x21-\x7e])([\x20-\x7e]{0,40})\r\n$/.exec(this.#text);
       if (match) return { letters: match[1] as string, baud: match[2] as string, ident: match[3] as string };
+      if (!own) throw new SerialFault('corrupt', 'the identification was damaged on the wire');
     }
     return undefined;
   }
@@ -68,9 +67,11 @@ export class BlockParser implements Parser<string> {
   heard = 0;
   readonly #max: number;
   #characters: Characters | undefined;
-  #chars: number[] = [];
+  readonly #chars: number[] = [];
   #check = 0;
   #ended = false;
+  /** A wrong parity, or too long: at its end it is known to be none. */
+  #damaged = false;
 
   constructor(max: number) {
     this.#max = max;
@@ -83,24 +84,19 @@ export class BlockParser implements Parser<string> {
         if (byte !== STX && byte !== (STX | 0x80)) continue;
         this.begun = true;
         this.#characters = new Characters(byte);
-        this.#chars = [];
-        this.#check = 0;
-        this.#ended = false;
         continue;
       }
       const char = this.#characters.of(byte);
-      if (char === undefined || this.#chars.length > this.#max) {
-        this.#characters = undefined;
-        continue;
-      }
       if (this.#ended) {
-        this.#characters = undefined;
-        if (char === this.#check) return String.fromCharCode(...this.#chars);
-        continue;
+        if (char === this.#check && !this.#damaged) return String.fromCharCode(...this.#chars);
+        throw new SerialFault('corrupt', 'the block was damaged on the wire: a wrong block check or parity');
       }
-      this.#check ^= char;
-      if (char === ETX) this.#ended = true;
-      else this.#chars.push(char);
+      if (char === undefined || this.#chars.length >= this.#max) this.#damaged = true;
+      else {
+        this.#check ^= char;
+        if (char === ETX) this.#ended = true;
+        else this.#chars.push(char);
+      }
     }
     return undefined;
   }
