@@ -16,6 +16,7 @@ const CASES: Record<string, number> = {
   rtu: 10_000,
   'modbus-tcp': 10_000,
   dlms: 6_000,
+  obd: 2_000,
   p1: 2_000,
   'mode-c': 2_000,
   nmea: 2_000,

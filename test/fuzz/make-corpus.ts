@@ -21,6 +21,8 @@ import { DlmsPusher } from '../../firmware-sim/serial/dlms/pusher.ts';
 import { Receiver } from '../../firmware-sim/serial/gnss.ts';
 import { ModeCMeter } from '../../firmware-sim/serial/iec.ts';
 import { P1Meter } from '../../firmware-sim/serial/p1.ts';
+import { drive, TURN } from '../drivers/drive.ts';
+import { driver as obdDriver, station, wire } from '../drivers/obd/rig.ts';
 import { BUNDLES, CHALLENGES, CITY, PRESENTATIONS, TELEMETRY } from './city.ts';
 import { DEVICE, GATEWAY, LOG, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 
@@ -43,6 +45,7 @@ for (const t of [
   'p1',
   'mode-c',
   'nmea',
+  'obd',
 ])
   rmSync(join(ROOT, t, 'valid'), { recursive: true, force: true });
 for (const t of ['presentation', 'challenge', 'city-bundle', 'status-list'])
@@ -233,6 +236,22 @@ for (const name of ['iskra-am550', 'aidon-3phase', 'landis-gyr-e450-objects']) {
 }
 const pusher = new DlmsPusher({ seed: 1, now: () => 1_790_000_000_000, powerW: () => 700, everyMs: 1000 });
 put('dlms', 'twin', pusher.telegram());
+
+// Sessions with an adapter, up to a reading: CAN, a K-line, and a clone that shows no headers.
+for (const [name, options] of Object.entries({
+  can: { gearbox: true },
+  kline: { protocol: '3' as const },
+  clone: { clone: { noHeaders: true, echoStays: true, spacesStay: true, nulEvery: 9 } },
+})) {
+  const device = wire(station(options));
+  const answers: Uint8Array[] = [];
+  drive(obdDriver().poll(TURN), (sent, exchange) => {
+    const said = device.answer(sent, exchange);
+    answers.push(...said);
+    return said;
+  });
+  put('obd', name, Buffer.concat(answers));
+}
 
 // Meters at their ports: each version of P1, without a checksum twice, as it takes two; a block of mode C; a receiver.
 const energy = { seed: 1, now: () => 1_700_000_000_000, powerW: () => 700 };

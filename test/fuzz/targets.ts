@@ -23,6 +23,7 @@ import { corpus, type Target } from './fuzz.ts';
 import { DEVICE, GATEWAY, ORIGIN, P256_DEVICE, VERIFIER_KEY } from './keys.ts';
 import { METER_TARGETS } from './meter-targets.ts';
 import { type Below, mutate } from './mutate.ts';
+import { obdTarget } from './obd-target.ts';
 import { modbusTcp } from './tcp-target.ts';
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
@@ -340,6 +341,7 @@ export const TARGETS: readonly Target[] = [
   rtu,
   modbusTcp,
   dlms,
+  obdTarget,
   ...METER_TARGETS,
   ...CHECK_TARGETS,
 ];
