@@ -44,8 +44,8 @@ export async function startSerialLines(parts: {
       medium: 'tcp' in port.place ? 'tcp' : 'tty',
       secret,
       mark: (name) => marks.of(id)[name],
-      // Of one key of one device: what it counts is nobody else's.
-      nextNumber: (name, above) => nextNumber(`${did.slice('did:key:'.length)}.${name}`, above),
+      // Named by the driver for the key that it is for: two devices under one key share its numbers.
+      nextNumber,
     });
   };
 
