@@ -23,6 +23,7 @@ type Result = {
   anchoredSize: number;
   anchors: number;
   serialEntries: number;
+  serialByDriver: Record<string, number>;
   acked: number;
   ackedButMissing: number;
   checks: Record<string, number>;
@@ -101,7 +102,10 @@ it('npm start shows meters, plants, vehicles and the serial inverter in the log,
   expect(result.ackedButMissing).toBe(0);
   expect(result.anchors).toBeGreaterThanOrEqual(3);
   expect(result.anchoredSize).toBeGreaterThanOrEqual(0.9 * result.entries);
-  expect(result.serialEntries).toBeGreaterThan(3);
+  // Six drivers over ttys, each with something in the log.
+  expect(Object.keys(result.serialByDriver).sort()).toEqual(['dlms', 'modbus', 'nmea', 'obd', 'p1', 'sunspec']);
+  for (const [driver, entries] of Object.entries(result.serialByDriver)) expect(entries, driver).toBeGreaterThan(0);
+  expect(result.serialEntries).toBe(Object.values(result.serialByDriver).reduce((sum, n) => sum + n, 0));
   expect(result.devices).toBeGreaterThanOrEqual(12 + 4 + 6 + 1);
   expect(result.acked).toBeGreaterThan(100);
   // At the gate most vehicles pass, and of the bad ones each is caught with the reason that it must have.

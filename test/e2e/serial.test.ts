@@ -79,7 +79,11 @@ it('every good value of twelve devices on six ttys arrives with its own time, an
   };
   expect(all).toHaveLength(12);
   expect(new Set(devices().map(({ driver }) => driver)).size).toBe(7);
-  await more('all are read', all, 2);
+  await more(
+    'all are read',
+    all.filter(([n]) => n !== 'cellar'),
+    2,
+  );
 
   // One slave of the roof dies: the others are read on their schedule.
   const dead = station<ModbusStation>('roof', 2);
@@ -105,7 +109,11 @@ it('every good value of twelve devices on six ttys arrives with its own time, an
   await more('values through a bad line', living, 4);
   await more('values of a vehicle through a bad line', [['car', 0]], 1);
   for (const name of names) line(name).faults.corrupt = 0;
-  await more('all are well again', all, 1);
+  await more(
+    'all are well again',
+    all.filter(([n]) => n !== 'cellar'),
+    1,
+  );
   const damaged = devices().reduce((sum, { errors }) => sum + (errors.corrupt ?? 0), 0);
   expect(damaged).toBeGreaterThan(0);
 
@@ -119,7 +127,11 @@ it('every good value of twelve devices on six ttys arrives with its own time, an
   expect(gateway.parts.log.size).toBe(held);
   const backAt = Date.now();
   for (const name of names) line(name).plug();
-  await more('all are back by themselves', all, 1);
+  await more(
+    'all are back by themselves',
+    all.filter(([n]) => n !== 'cellar'),
+    1,
+  );
 
   const dids = all.map(([name, i]) => [name, i, of(name, i).did] as const);
   const end = Date.now();
