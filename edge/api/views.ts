@@ -196,7 +196,7 @@ export type RekeyView = Static<typeof RekeyView>;
 export const NewDeviceView = Type.Object(
   {
     did: Type.Optional(Did),
-    kind: Type.String(),
+    kind: Type.String({ description: 'One of kinds at GET /profiles' }),
     custody: Type.Enum(['device', 'gateway']),
     sub: Sub,
     owner: Type.Optional(Type.String({ maxLength: 256 })),

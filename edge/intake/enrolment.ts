@@ -84,7 +84,7 @@ export class Enrolment {
       if (device.kind !== kind)
         throw new EdgeError(
           'CONFIG_INVALID',
-          `serial device ${did} is enrolled as ${device.kind}, its profile is of a ${kind}`,
+          `serial device ${did} is enrolled as ${device.kind}, its profile is for ${kind}`,
         );
       return did;
     }

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Reading } from '../../edge/drivers/driver.ts';
+import { Enrolment } from '../../edge/intake/enrolment.ts';
+import { loadProfiles } from '../../edge/profiles/load.ts';
 import { Marks } from '../../edge/store/marks.ts';
 import { decodeEnvelope } from '../../edge/wire/envelope.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -90,5 +92,17 @@ it('that an earlier log had acknowledged is carried over, whatever profiles say 
     code: 'PROFILE_MISMATCH',
     detail: 'Vehicle.CurrentLocation.Latitude is 91 lat, and its range is -90 to 90',
   });
+  await path.finish();
+});
+
+it('of a line is only of a device whose kind is that of its profile, and several kinds may share a metering point', async () => {
+  const { path, meter } = await open();
+  const made = new Meter('inverter', 'inverter');
+  const enrolment = new Enrolment(path.devices, () => made.did, loadProfiles());
+  await expect(enrolment.serialDevice({ did: meter.did, kind: 'inverter', sub: '' })).rejects.toThrow(
+    `serial device ${meter.did} is enrolled as meter, its profile is for inverter`,
+  );
+  expect(await enrolment.serialDevice({ did: '', kind: 'meter', sub: meter.sub })).toBe(meter.did);
+  expect(await enrolment.serialDevice({ did: '', kind: 'inverter', sub: meter.sub })).toBe(made.did);
   await path.finish();
 });
