@@ -5,8 +5,9 @@
  *   - form: whole lines of upper-case hexadecimal, a prompt, ISO-TP lengths and sequence, all lines of all control units;
  *   - content: service + 0x40 and the PID that was asked for, and exactly as many bytes as that PID has;
  *   - and since in all that one changed digit still makes another value: two answers in a row that are the same. Damage
- *     would have to hit the same digit in the same way twice (at one damaged byte in a hundred, about once in 10^8
- *     values). On a K-line or J1850 with headers the adapter shows the message's own checksum: there one answer does.
+ *     would have to hit the same digit in the same way twice: at one damaged byte in a hundred 30 * (0.01 / 255)^2, about
+ *     once in 2 * 10^7 for a value of one byte, four times as often for the odometer. On a K-line or J1850 with headers
+ *     the adapter shows the message's own checksum: there one answer does, since damage that cancels out is as rare.
  *   - A VIN that is known is confirmed by one answer that is the same.
  * A value that changes faster than it can be asked twice in ATTEMPTS is not in the reading: better none than a wrong one.
  */
