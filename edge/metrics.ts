@@ -91,6 +91,26 @@ export function collectSamples(p: MetricParts): Sample[] {
   put('gauge', 'quarantine_held', 'Envelopes that lie in quarantine.', p.quarantine.held);
   put('gauge', 'accept_pending', 'Envelopes that are being checked or written.', p.accept.pending);
   put('counter', 'serial_entries_total', 'Entries read over serial lines since start.', p.serialEntries());
+  for (const port of p.serial.state()) {
+    const labels = { port: port.name };
+    const sum = (of: (device: (typeof port.devices)[number]) => number) => port.devices.reduce((n, d) => n + of(d), 0);
+    put('gauge', 'serial_port_open', '1 while the port is open.', port.state === 'open' ? 1 : 0, labels);
+    put('counter', 'serial_opens_total', 'Times that the port was opened since start.', port.opens, labels);
+    put('counter', 'serial_requests_total', 'Exchanges on the line since start.', port.requests, labels);
+    put('counter', 'serial_bus_seconds_total', 'Time in which exchanges had the line.', port.busMs / 1000, labels);
+    const wasted = sum((d) => d.wastedMs) / 1000;
+    put('counter', 'serial_wasted_seconds_total', 'Of that, for polls that gave nothing.', wasted, labels);
+    const failing = sum((d) => (d.state === 'failing' ? 1 : 0));
+    put('gauge', 'serial_failing', 'Devices whose last poll gave nothing, or that are not heard.', failing, labels);
+    for (const driver of new Set(port.devices.map((d) => d.driver))) {
+      const values = sum((d) => (d.driver === driver ? d.values : 0));
+      put('counter', 'serial_values_total', 'Readings handed on since start.', values, { ...labels, driver });
+    }
+    for (const kind of new Set(port.devices.flatMap((d) => Object.keys(d.errors)))) {
+      const errors = sum((d) => d.errors[kind as keyof typeof d.errors] ?? 0);
+      put('counter', 'serial_errors_total', 'What went wrong on the line since start.', errors, { ...labels, kind });
+    }
+  }
   put('gauge', 'log_size', 'Entries in the log.', p.log.size);
   put('gauge', 'checkpoint_size', 'Entries under the newest checkpoint.', p.log.latest?.size ?? 0);
   put('gauge', 'checkpoint_held', '1 while no checkpoint may be signed.', p.checkpointer.held === undefined ? 0 : 1);

@@ -65,6 +65,9 @@ it('answers pings, HTTP and logins, and polls a serial line, while a commit is u
     }
     expect(acked, `${what} is served before the PUBACK`).toBe(false);
   }
+  const { text } = await gateway.api('/metrics', { token: null });
+  expect(text).toContain(`sejong_edge_serial_port_open{port="${tty}"} 1`);
+  expect(text).toMatch(/sejong_edge_serial_values_total\{port="[^"]+",driver="sunspec"\} [1-9]/);
   const { entries } = await gateway.finish();
   expect(entries).toBeGreaterThan(5);
 });
