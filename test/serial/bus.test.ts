@@ -108,7 +108,7 @@ describe('the bus', () => {
     for (const name of 'ABC') {
       const { asked } = station(name);
       const since = asked.filter((at) => at >= from);
-      expect(since.length).toBeGreaterThan((0.85 * elapsed) / 150);
+      expect(since.length).toBeGreaterThan((0.7 * elapsed) / 150);
       // Late by one timeout of the dead one at the most. Where this machine itself stands still, no bus can help it.
       const gaps = gapsOf(since).sort((a, b) => a - b);
       expect(gaps[Math.floor(0.9 * gaps.length)]).toBeLessThan(150 + 100 + 60);
@@ -116,6 +116,24 @@ describe('the bus', () => {
     expect(serial.device('D').wastedMs).toBeGreaterThan(0);
     station('D').silent = false;
     await seen.line('device D on the line: gives values again');
+  });
+
+  it('where none is well, none has to wait for the sake of the others', async () => {
+    const { station } = plug('AB');
+    const serial = start({ A: { driver: asker('A') }, B: { driver: asker('B') } });
+    await seen.values(1, 'A');
+    station('B').silent = true;
+    await seen.until('B has to wait', () => (serial.device('B').errors['no-answer'] ?? 0) >= 4);
+    station('A').silent = true;
+    await seen.until('A is failing, too', () => serial.device('A').state === 'failing');
+    // At 5 % of the time this would take twenty seconds and more.
+    const [from, before] = [performance.now(), serial.device('A').polls + serial.device('B').polls];
+    await seen.until('tries', () => serial.device('A').polls + serial.device('B').polls >= before + 10);
+    expect(performance.now() - from).toBeLessThan(8000);
+    station('A').silent = false;
+    station('B').silent = false;
+    await seen.values(1, 'A');
+    await seen.values(1, 'B', 3000);
   });
 
   it('a device that is slow, and not dead, comes back although the bus is busy', async () => {
@@ -196,10 +214,13 @@ describe('the bus', () => {
 
   it('a device that asks for a pause is asked again after it, and others have the line meanwhile', async () => {
     const { station } = plug('AB');
-    start({
-      A: { driver: asker('A'), everySeconds: 0.02 },
-      B: { driver: asker('B', { times: 2, afterMs: 120 }), everySeconds: 60 },
-    });
+    start(
+      {
+        A: { driver: asker('A'), everySeconds: 0.02 },
+        B: { driver: asker('B', { times: 2, afterMs: 120 }), everySeconds: 60 },
+      },
+      { timeoutMs: 2000 },
+    );
     await seen.values(1, 'B');
     const [first, second] = station('B').asked as [number, number];
     expect(second - first).toBeGreaterThanOrEqual(118);

@@ -84,7 +84,8 @@ export class Bus {
       this.#polled.push(polled);
       return polled;
     });
-    for (const polled of this.#polled) polled.shares = this.#polled.length > 1;
+    for (const polled of this.#polled)
+      polled.shares = () => this.#polled.some((other) => other !== polled && !other.failing);
   }
 
   start(): void {
@@ -237,6 +238,10 @@ export class Bus {
   /** Its job has ended: the line is as it was. */
   async #left(port: Port, polled: Polled): Promise<void> {
     if (this.#holder === polled) this.#holder = undefined;
+    if (this.#polled.every(({ failing }) => failing)) {
+      const now = performance.now();
+      for (const waiting of this.#polled) waiting.hasten(now);
+    }
     if (port.lost === undefined) await port.restore();
     if (port.medium === 'tcp' && this.#polled.every((p) => p.silent >= SILENT_SOCKET)) {
       this.#renewing = true;

@@ -47,6 +47,8 @@ export class Polled {
   /** Bus time that was wasted and is not waited for yet; below zero what may be wasted. As of `#debtAt`. */
   #debtMs: number;
   #debtAt = 0;
+  /** Polls in a row that gave nothing while others were well. */
+  #failures = 0;
   readonly #everyMs: number;
   readonly #deadlineMs: number;
   readonly #timeoutMs: number;
@@ -155,9 +157,23 @@ export class Polled {
     this.#reschedule();
   }
 
-  /** Set by the bus: called when readings are durable; and whether others share the bus. */
+  /** Set by the bus: called when readings are durable; and whether another device, which is well, wants the bus. */
   onDone: () => void = () => {};
-  shares = true;
+  shares: () => boolean = () => true;
+
+  get failing(): boolean {
+    return this.account.state.state === 'failing';
+  }
+
+  /** Nobody is well who would lose by it: it goes on with its schedule, and owes nothing. */
+  hasten(now: number): void {
+    this.#debtMs = Math.min(this.#debtMs, 0);
+    this.#failures = 0;
+    const early = Math.floor((this.dueAt - now - 2 * this.#timeoutMs) / this.#everyMs);
+    if (early <= 0) return;
+    this.dueAt -= early * this.#everyMs;
+    this.#waitingSince = this.dueAt;
+  }
 
   /** Let the job run to its next exchange, its readings or its fault. */
   #advance(run: (job: Job) => IteratorResult<Exchange, Reading[]>): void {
@@ -173,6 +189,7 @@ export class Polled {
       this.#job = undefined;
       this.#debtMs = -ALLOWED_TIMEOUTS * this.#timeoutMs;
       this.#debtAt = performance.now();
+      this.#failures = 0;
       this.#reschedule();
       this.account.well(
         result.value.map((reading) => ({ ...reading, atMs: reading.atMs ?? this.#heardAtMs })),
@@ -192,15 +209,22 @@ export class Polled {
     this.silent = fault.kind === 'no-answer' ? this.silent + 1 : 0;
     // One lost answer is no reason to discover again, a second one is; so are registers that are gone.
     if (this.silent > 1 || fault.exception === 2 || fault.exception === 3) this.driver.reset();
+    // Where no other one is well, nothing is taken from anyone.
+    const pause = this.shares() ? this.#pauseMs(fault) : 0;
+    // After a silence at least two timeouts, so that a late answer cannot fall into the next request.
+    this.#reschedule(this.silent > 0 ? Math.max(pause, 2 * this.#timeoutMs) : pause);
+  }
+
+  #pauseMs({ kind }: SerialFault): number {
+    this.#failures++;
+    // It is there, and the line damages what it says, or it has nothing now: with time it is asked less.
+    if (kind !== 'no-answer' && kind !== 'late') return Math.min(2 ** this.#failures, SHARE) * this.#costMs;
     const now = performance.now();
     this.#debtMs =
       Math.max(this.#debtMs - (now - this.#debtAt) / SHARE, -ALLOWED_TIMEOUTS * this.#timeoutMs) + this.#costMs;
     this.#debtAt = now;
-    // Whoever has the bus for itself takes nothing from anyone.
     // The next try will cost what this one did.
-    const pause = this.shares ? Math.max(0, this.#debtMs + this.#costMs) * SHARE : 0;
-    // After a silence at least two timeouts, so that a late answer cannot fall into the next request.
-    this.#reschedule(this.silent > 0 ? Math.max(pause, 2 * this.#timeoutMs) : pause);
+    return Math.max(0, this.#debtMs + this.#costMs) * SHARE;
   }
 
   /** To the next time of its schedule that is not past. A late poll is left out, never made up for. */
