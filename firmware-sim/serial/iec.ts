@@ -25,6 +25,8 @@ export type ModeCOptions = EnergyOptions & {
   address?: string;
   /** Maker, baud character and the rest. The standard: 0 is 300 baud, 5 is 9,600. */
   ident?: string;
+  /** Of the sign-on. A pty has no rate, so the meter waits for as long as what it heard would have taken. */
+  signOnBaudRate?: number;
   /** Real ms that it thinks: 200 to 1,500 by the standard. */
   reactionMs?: number;
   /** Only what is billed: a block of about 70 bytes, which a bad line lets through now and then. */
@@ -93,11 +95,13 @@ export class ModeCMeter implements WireStation {
 
   #obey(message: string): void {
     if (this.faults.silent) return;
-    const { address = '', ident = 'EMH5\\2ITZ4-1.0', reactionMs = 200 } = this.#options;
+    const { address = '', ident = 'EMH5\\2ITZ4-1.0', signOnBaudRate = 300, reactionMs = 200 } = this.#options;
+    // Else its block would come while the reader, who counts his own bits, still changes the rate.
+    const answersAfterMs = (message.length * 10_000) / signOnBaudRate + reactionMs;
     const asked = /^\/\?([0-9A-Za-z ]*)!\r\n$/.exec(message)?.[1];
     if (asked !== undefined) {
       if (asked !== '' && asked.replace(/^0+/, '') !== address.replace(/^0+/, '')) return;
-      this.#timers.after(reactionMs, () => {
+      this.#timers.after(answersAfterMs, () => {
         this.#say?.(sevenBit(`/${ident}\r\n`));
         clearTimeout(this.#signedOn);
         this.#signedOn = setTimeout(() => {
@@ -111,7 +115,7 @@ export class ModeCMeter implements WireStation {
     clearTimeout(this.#signedOn);
     this.#signedOn = undefined;
     this.rates.push(rate);
-    this.#timers.after(reactionMs, () => this.#say?.(this.block()));
+    this.#timers.after(answersAfterMs, () => this.#say?.(this.block()));
   }
 
   /** STX, data, ETX and the block check. */

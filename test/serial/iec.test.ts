@@ -61,8 +61,8 @@ it('P1, mode D and a receiver are heard, two mode C meters on one line are asked
   const p1 = new P1Meter({ ...energy(1), everyMs: 60, gasChannel: 1 });
   const push = new ModeDMeter({ ...energy(2), everyMs: 60 });
   const receiver = new Receiver({ seed: 3, now: Date.now, everyMs: 160 });
-  const a = new ModeCMeter({ ...energy(4), address: '11111111', reactionMs: 60 });
-  const b = new ModeCMeter({ ...energy(5), address: '22222222', reactionMs: 60, echo: true });
+  const a = new ModeCMeter({ ...energy(4), address: '11111111', signOnBaudRate: 2400, reactionMs: 200 });
+  const b = new ModeCMeter({ ...energy(5), address: '22222222', signOnBaudRate: 2400, reactionMs: 200, echo: true });
   const said = {
     p1: [] as P1Truth[],
     push: [] as IecTruth[],
