@@ -75,7 +75,7 @@ describe('command line', () => {
     [['--at', 'noon'], '--at "noon" is not a time'],
     [['--window', '0'], '--window is at least 1'],
     [['--speed', '100000', '--every', '10'], '--every times --speed is at most one day'],
-    [['--inverters', '1'], '--inverters needs --tty-dir'],
+    [['--inverters', '1'], '--inverters and --wires need --tty-dir'],
     [[], '--origin or --api is needed'],
     [['--api', 'http://127.0.0.1:1'], 'SEJONG_TOKEN is not set'],
   ])('says what is wrong with %j', (args, line) => {
