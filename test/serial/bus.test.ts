@@ -208,8 +208,8 @@ describe('the bus', () => {
     const before = count('A');
     await seen.values(5, 'A');
     expect(count('A')).toBeGreaterThan(before);
-    // It had 0.3 s, and waits for twenty times as much but for what it may use up at first.
-    expect(serial.device('B').polls).toBe(1);
+    // It had 0.3 s; once more it is tried soon, and then it waits for twenty times as much.
+    expect(serial.device('B').polls).toBeLessThanOrEqual(2);
   });
 
   it('a device that asks for a pause is asked again after it, and others have the line meanwhile', async () => {

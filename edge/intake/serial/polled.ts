@@ -223,6 +223,8 @@ export class Polled {
     this.#debtMs =
       Math.max(this.#debtMs - (now - this.#debtAt) / SHARE, -ALLOWED_TIMEOUTS * this.#timeoutMs) + this.#costMs;
     this.#debtAt = now;
+    // Once is no death, however long the try took; if it is one, the next pause is for both.
+    if (this.#failures === 1) return this.#costMs;
     // The next try will cost what this one did.
     return Math.max(0, this.#debtMs + this.#costMs) * SHARE;
   }
