@@ -28,6 +28,9 @@ const SILENCE_MS = 50;
 /** Over a network a pause says little: only protocols whose end is a silence go by it, and by a longer one. */
 const TCP_SILENCE_MS = 250;
 
+/** How long an adapter may hold the first bytes back. */
+const ADAPTER_MS = 20;
+
 /** Above 19,200 baud Modbus has 1.75 ms between two frames (Serial Line section 2.5.1.1); timers here count whole ms. */
 const LEAST_GAP_MS = 2;
 /** After damage or a silence: a device must find the beginning again. */
@@ -124,11 +127,16 @@ export class Port {
         const may = Math.min(exchange.timeoutMs ?? this.timeoutMs, thinkMs);
         // What is sent and what is heard may go at two rates.
         const answerMs = this.#wireMs(answerBytes, exchange.thenBaudRate);
-        deadline.set(may + this.#wireMs(send.length) + answerMs, giveUp);
+        const sentMs = this.#wireMs(send.length);
+        // Of a device that says nothing at all it is known before its answer could have ended.
+        const firstMs = Math.min(answerMs, this.#wireMs(4, exchange.thenBaudRate) + ADAPTER_MS);
+        const wholeBy = performance.now() + may + sentMs + answerMs;
+        deadline.set(may + sentMs + firstMs, giveUp);
         const silenceMs = this.#silenceMs(exchange);
         this.#waiting = {
           failed: reject,
           heard: (chunk, atMs) => {
+            if (parser.heard === 0) deadline.set(wholeBy - performance.now(), giveUp);
             let found: A | undefined;
             try {
               found = parser.push(chunk);
