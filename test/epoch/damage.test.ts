@@ -17,6 +17,7 @@ import { edge, ROOT, start } from '../support/cli.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { checkAnchors, wholeTruth } from '../support/whole-truth.ts';
+import { harm } from './harm.ts';
 
 const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -183,16 +184,7 @@ describe('an anchor that was on its way', () => {
     await until(() => rows(first).at(-1)?.status === 'sent', 'an anchor that waits to be mined');
     await first.finish();
     const path = join(city.dataFolder, 'edge.db');
-    const db = new Database(path);
-    db.exec("UPDATE meta SET value = '0' WHERE key = 'clean'"); // as a power cut leaves it
-    const page = db
-      .prepare("SELECT pageno FROM dbstat WHERE name = 'entries_received' LIMIT 1")
-      .pluck()
-      .get() as number;
-    db.close();
-    const bytes = readFileSync(path);
-    bytes.fill(0xff, (page - 1) * 4096, page * 4096);
-    writeFileSync(path, bytes);
+    harm(path);
 
     await city.chain.call('evm_setIntervalMining', 1);
     const gateway = await city.gateway();

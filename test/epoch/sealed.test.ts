@@ -1,7 +1,4 @@
-/** Sealed entries of a log whose database is damaged: what was there can be opened still, and what was forgotten stays so. */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { expect, it } from 'vitest';
 import { openSalvaged } from '../../edge/log/salvage.ts';
 import { asidesOf } from '../../edge/store/aside.ts';
@@ -11,6 +8,7 @@ import { isHashEnvelope } from '../../edge/wire/hash-envelope.ts';
 import { STILL } from '../chain/rig.ts';
 import { edge } from '../support/cli.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
+import { harm } from './harm.ts';
 
 const offer = (gateway: TestGateway, device: TestDevice, envelope: Uint8Array) =>
   gateway.parts.accept.offer(envelope, { did: device.did, topic: 'test' });
@@ -48,16 +46,7 @@ it('are carried over and sealed anew, prove what they are over from the old file
 
   // As after a power cut before the last checkpoint, which harmed a page.
   const path = join(dataFolder, 'edge.db');
-  const db = new Database(path);
-  db.exec(`UPDATE meta SET value = '0' WHERE key = 'clean'; DELETE FROM checkpoints WHERE size > ${size}`);
-  const page = db
-    .prepare("SELECT pageno FROM dbstat WHERE name = 'entries_received' AND pagetype = 'leaf' LIMIT 1")
-    .pluck()
-    .get() as number;
-  db.close();
-  const bytes = readFileSync(path);
-  bytes.fill(0xff, (page - 1) * 4096, page * 4096);
-  writeFileSync(path, bytes);
+  harm(path, `DELETE FROM checkpoints WHERE size > ${size}`);
 
   const gateway = await startTestGateway({ dataFolder, log: STILL });
   const { entries, log, devices } = gateway.parts;
@@ -106,16 +95,7 @@ it('takes over what drivers kept with their readings: a log begun anew reads no 
   await first.parts.log.makeCheckpoint(Date.now());
   await first.finish();
   const path = join(dataFolder, 'edge.db');
-  const db = new Database(path);
-  db.exec("UPDATE meta SET value = '0' WHERE key = 'clean'");
-  const page = db
-    .prepare("SELECT pageno FROM dbstat WHERE name = 'entries_received' AND pagetype = 'leaf' LIMIT 1")
-    .pluck()
-    .get() as number;
-  db.close();
-  const bytes = readFileSync(path);
-  bytes.fill(0xff, (page - 1) * 4096, page * 4096);
-  writeFileSync(path, bytes);
+  harm(path);
 
   const second = await startTestGateway({ dataFolder, log: STILL });
   expect(second.parts.log.origin).not.toBe(first.parts.log.origin);
