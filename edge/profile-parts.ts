@@ -56,15 +56,7 @@ export const profilesPart = (profiles: Profiles, isSealed: (kind: string) => boo
     kinds: () => profiles.kinds(),
     list: () => profiles.list().map(view),
     get: (name) => {
-      const profile = profiles.get(name);
-      if (!profile)
-        throw new EdgeError(
-          'PROFILE_UNKNOWN',
-          `${name}${hint(
-            name,
-            profiles.list().map((p) => p.name),
-          )}`,
-        );
+      const profile = profiles.named(name);
       return view(profile);
     },
   };

@@ -80,7 +80,7 @@ const MAKE: Record<WireName, (context: Context) => Promise<WireStation[]>> = {
       import('./serial/modbus.ts'),
       import('./serial/maps.ts'),
     ]);
-    const { Inverter } = await import('./serial/twin.ts');
+    const { Inverter, inverterStation } = await import('./serial/twin.ts');
     const { plantPowerW } = await import('./worlds/plant.ts');
     const { seed, clock, state } = context;
     const own = seedOf('roof', seed);
@@ -102,7 +102,7 @@ const MAKE: Record<WireName, (context: Context) => Promise<WireStation[]>> = {
       });
     };
     return [
-      new ModbusStation(1, (f, address, count) => (f === 3 ? inverter.read(address, count) : undefined)),
+      inverterStation(inverter),
       new ModbusStation(2, floatInverter(await measured('roof-2'))),
       new ModbusStation(3, sdm630(await measured('roof-3'))),
       new ModbusStation(4, alfen(await measured('roof-4'))),

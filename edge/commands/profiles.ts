@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
-import { hint } from '../flaws.ts';
 import { checkProfileFile, loadProfiles } from '../profiles/load.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { Command } from './index.ts';
@@ -41,15 +40,7 @@ Needs no gateway. A file of your own, in that folder, makes a device kind; nothi
     const [name, more] = names;
     if (action !== 'show' || name === undefined || more !== undefined)
       throw new EdgeError('USAGE', 'profiles needs list, show NAME or check FILE');
-    const profile = profiles.get(name);
-    if (!profile)
-      throw new EdgeError(
-        'PROFILE_UNKNOWN',
-        `${name}${hint(
-          name,
-          profiles.list().map((p) => p.name),
-        )}`,
-      );
+    const profile = profiles.named(name);
     console.log(values.json ? JSON.stringify(profile) : readFileSync(profile.file, 'utf8').trimEnd());
     return 0;
   },

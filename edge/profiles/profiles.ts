@@ -4,6 +4,7 @@
  * credits, which are made of what plants and stores give (credits/gather.ts).
  */
 import { EdgeError } from '../errors.ts';
+import { hint } from '../flaws.ts';
 import type { SenmlRecord } from '../wire/senml.ts';
 import { GATEWAY_KIND, type Profile, type ProfileValue, QUALITY } from './profile.ts';
 
@@ -30,6 +31,13 @@ export class Profiles {
 
   get(name: string): Profile | undefined {
     return this.#byName.get(name);
+  }
+
+  /** @throws EdgeError PROFILE_UNKNOWN, with what was perhaps meant */
+  named(name: string): Profile {
+    const profile = this.#byName.get(name);
+    if (!profile) throw new EdgeError('PROFILE_UNKNOWN', `${name}${hint(name, [...this.#byName.keys()].sort())}`);
+    return profile;
   }
 
   /** By name. */

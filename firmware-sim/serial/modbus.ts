@@ -3,11 +3,23 @@
  * apart from the gateway's side.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { frame, type Request, RequestFramer } from './rtu.ts';
+import {
+  frame,
+  ILLEGAL_DATA_ADDRESS,
+  ILLEGAL_DATA_VALUE,
+  ILLEGAL_FUNCTION,
+  READ_HOLDING_REGISTERS,
+  READ_INPUT_REGISTERS,
+  type Request,
+  RequestFramer,
+} from './rtu.ts';
 import type { Say, WireStation } from './station.ts';
 
-/** Holding registers (3) or input registers (4) from an address on; undefined where the device has not all of them. */
-export type Registers = (functionCode: number, address: number, count: number) => readonly number[] | undefined;
+/**
+ * Holding registers (3) or input registers (4) from an address on; undefined where the device has not all of them, null
+ * where it has none of that sort at all.
+ */
+export type Registers = (functionCode: number, address: number, count: number) => readonly number[] | undefined | null;
 
 /** What goes wrong in one slave. All may be changed while it runs. */
 export type SlaveFaults = {
@@ -20,8 +32,13 @@ export type SlaveFaults = {
   delayMs: number;
 };
 
-/** Function and data of the answer, or undefined where there is none. */
-function respond(request: Request, registers: Registers, faults: SlaveFaults): number[] | undefined {
+export const noFaults = (): SlaveFaults => ({ silent: false, exception: undefined, busy: 0, delayMs: 0 });
+
+/**
+ * Function and data of the answer, or undefined where there is none. Application Protocol section 6.3: the function,
+ * else exception 1; quantity 1 to 125, else 3; the address range, else 2.
+ */
+export function respond(request: Request, registers: Registers, faults = noFaults()): number[] | undefined {
   const { functionCode, data } = request;
   if (faults.silent) return undefined;
   const refuse = (code: number) => [functionCode | 0x80, code];
@@ -30,18 +47,19 @@ function respond(request: Request, registers: Registers, faults: SlaveFaults): n
     faults.busy--;
     return refuse(6);
   }
-  if (functionCode !== 3 && functionCode !== 4) return refuse(1);
+  if (functionCode !== READ_HOLDING_REGISTERS && functionCode !== READ_INPUT_REGISTERS) return refuse(ILLEGAL_FUNCTION);
   const [a = 0, b = 0, c = 0, d = 0] = data;
   const count = (c << 8) | d;
-  if (count < 1 || count > 125) return refuse(3);
+  if (count < 1 || count > 125) return refuse(ILLEGAL_DATA_VALUE);
   const words = registers(functionCode, (a << 8) | b, count);
-  if (words === undefined) return refuse(2);
+  if (words === null) return refuse(ILLEGAL_FUNCTION);
+  if (words === undefined) return refuse(ILLEGAL_DATA_ADDRESS);
   return [functionCode, 2 * count, ...words.flatMap((w) => [(w >>> 8) & 0xff, w & 0xff])];
 }
 
 export class ModbusStation implements WireStation {
   readonly unitId: number;
-  readonly faults: SlaveFaults = { silent: false, exception: undefined, busy: 0, delayMs: 0 };
+  readonly faults: SlaveFaults;
   /** Requests to this slave that were whole. */
   requests = 0;
   readonly #registers: Registers;
@@ -49,9 +67,10 @@ export class ModbusStation implements WireStation {
   #framer = new RequestFramer();
   #say: Say | undefined;
 
-  constructor(unitId: number, registers: Registers) {
+  constructor(unitId: number, registers: Registers, faults = noFaults()) {
     this.unitId = unitId;
     this.#registers = registers;
+    this.faults = faults;
   }
 
   plug(say: Say): void {
@@ -100,7 +119,7 @@ export async function startModbusTcp(options: {
   registers: Registers;
   port?: number;
 }): Promise<ModbusTcpTwin> {
-  const faults: SlaveFaults = { silent: false, exception: undefined, busy: 0, delayMs: 0 };
+  const faults = noFaults();
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);

@@ -7,6 +7,7 @@
 export type Request = { unitId: number; functionCode: number; data: Uint8Array };
 
 export const READ_HOLDING_REGISTERS = 3;
+export const READ_INPUT_REGISTERS = 4;
 export const ILLEGAL_FUNCTION = 1;
 export const ILLEGAL_DATA_ADDRESS = 2;
 export const ILLEGAL_DATA_VALUE = 3;
@@ -89,22 +90,3 @@ function unframe(bytes: Uint8Array): Request | undefined {
 
 export const exceptionTo = (request: Request, code: number): Uint8Array =>
   frame(request.unitId, request.functionCode | 0x80, code);
-
-/**
- * Answer function 3, refuse all others. Application Protocol section 6.3: quantity 1 to 125, else exception 3; then
- * the address range, else exception 2.
- * @param read the registers from an address on, or undefined where the slave does not have them all
- */
-export function answer(
-  request: Request,
-  read: (address: number, count: number) => readonly number[] | undefined,
-): Uint8Array {
-  if (request.functionCode !== READ_HOLDING_REGISTERS) return exceptionTo(request, ILLEGAL_FUNCTION);
-  const [a = 0, b = 0, c = 0, d = 0] = request.data;
-  const address = (a << 8) | b;
-  const count = (c << 8) | d;
-  if (count < 1 || count > 125) return exceptionTo(request, ILLEGAL_DATA_VALUE);
-  const words = read(address, count);
-  if (words === undefined) return exceptionTo(request, ILLEGAL_DATA_ADDRESS);
-  return frame(request.unitId, request.functionCode, 2 * count, ...words.flatMap((w) => [(w >>> 8) & 0xff, w & 0xff]));
-}

@@ -5,8 +5,8 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { sequence } from '../random.ts';
 import { SerialLine } from './line.ts';
-import { answer, exceptionTo, type Request, RequestFramer } from './rtu.ts';
-import type { Say, WireStation } from './station.ts';
+import { ModbusStation, noFaults } from './modbus.ts';
+import { READ_HOLDING_REGISTERS } from './rtu.ts';
 
 export type InverterOptions = {
   /** 1 to 247. */
@@ -22,15 +22,6 @@ export type InverterOptions = {
   startWh?: number;
   /** A file that keeps the energy register over restarts, as the EEPROM of an inverter does. */
   eeprom?: string;
-};
-
-/** What goes wrong in one slave. All may be changed while it runs. */
-export type InverterFaults = {
-  silent: boolean;
-  /** Answer every request with this exception. */
-  exception: number | undefined;
-  /** Answer this late. */
-  delayMs: number;
 };
 
 const MILLIJOULES_PER_WH = 3_600_000n;
@@ -54,7 +45,7 @@ function text(value: string, words: number): number[] {
 export class Inverter {
   readonly unitId: number;
   readonly base: number;
-  readonly faults: InverterFaults = { silent: false, exception: undefined, delayMs: 0 };
+  readonly faults = noFaults();
   /** Scale factor of WH. */
   whScale = 0;
   /** Called with the registers as they are about to be answered. */
@@ -203,63 +194,17 @@ export class Inverter {
   }
 }
 
-/** An inverter on a wire: a Modbus RTU slave. */
-export class InverterStation implements WireStation {
-  readonly inverter: Inverter;
-  readonly #timers = new Set<NodeJS.Timeout>();
-  #framer = new RequestFramer();
-  #say: Say | undefined;
-
-  constructor(inverter: Inverter) {
-    this.inverter = inverter;
-  }
-
-  plug(say: Say): void {
-    this.#say = say;
-    this.#framer = new RequestFramer();
-  }
-
-  hear(chunk: Uint8Array): void {
-    for (const request of this.#framer.push(chunk)) this.#serve(request);
-  }
-
-  silence(): void {
-    const request = this.#framer.silence();
-    if (request !== undefined) this.#serve(request);
-  }
-
-  unplug(): void {
-    this.#say = undefined;
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
-  }
-
-  /** A broadcast (unit 0) is obeyed but never answered (Serial Line section 2.1), and here there is nothing to obey. */
-  #serve(request: Request): void {
-    const { unitId, faults } = this.inverter;
-    if (request.unitId !== unitId || faults.silent) return;
-    const { exception, delayMs } = faults;
-    const bytes =
-      exception === undefined ? answer(request, (a, n) => this.inverter.read(a, n)) : exceptionTo(request, exception);
-    if (delayMs === 0) {
-      this.#say?.(bytes);
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      this.#say?.(bytes);
-    }, delayMs);
-    this.#timers.add(timer);
-  }
-}
+/** An inverter on a wire: a Modbus RTU slave of holding registers, whose faults are the inverter's. */
+export const inverterStation = (inverter: Inverter): ModbusStation =>
+  new ModbusStation(
+    inverter.unitId,
+    (functionCode, address, count) => (functionCode === READ_HOLDING_REGISTERS ? inverter.read(address, count) : null),
+    inverter.faults,
+  );
 
 /** A line with inverters on it. */
 export const inverterLine = (link: string, inverters: readonly Inverter[], seed: number): SerialLine =>
-  new SerialLine(
-    link,
-    inverters.map((inverter) => new InverterStation(inverter)),
-    seed,
-  );
+  new SerialLine(link, inverters.map(inverterStation), seed);
 
 export type InverterTwin = { path: string; inverter: Inverter; line: SerialLine; stop(): Promise<void> };
 

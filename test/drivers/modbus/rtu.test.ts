@@ -1,7 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { crc16, RtuParser, rtuRequest } from '../../../edge/drivers/modbus/rtu.ts';
-import { answer, crc16 as bitwiseCrc, exceptionTo, frame, RequestFramer } from '../../../firmware-sim/serial/rtu.ts';
+import { respond } from '../../../firmware-sim/serial/modbus.ts';
+import {
+  crc16 as bitwiseCrc,
+  exceptionTo,
+  frame,
+  type Request,
+  RequestFramer,
+} from '../../../firmware-sim/serial/rtu.ts';
+
+/** As a slave of holding registers answers. */
+const answer = (request: Request, read: (address: number, count: number) => readonly number[] | undefined) =>
+  frame(request.unitId, ...respond(request, (f, address, count) => (f === 3 ? read(address, count) : null))!);
 
 const read = (address: number, count: number) => ({ functionCode: 3, address, count }) as const;
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');

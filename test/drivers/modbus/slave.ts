@@ -6,7 +6,11 @@ import { exceptionTo, frame, type Request, RequestFramer } from '../../../firmwa
 import { drive, TURN } from '../drive.ts';
 
 /** Registers by function and address; undefined: exception 2. */
-export type Memory = (functionCode: number, address: number, count: number) => readonly number[] | number | undefined;
+export type Memory = (
+  functionCode: number,
+  address: number,
+  count: number,
+) => readonly number[] | number | undefined | null;
 
 /** What a request asked for. */
 export const asked = ({ functionCode, data }: Request) => ({
