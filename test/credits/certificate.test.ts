@@ -16,7 +16,7 @@ const { facts } = makeFile();
 
 describe('the certificate', () => {
   it('has a JSON Schema (2020-12), the same in the repository as in the code, and fits it by another validator', () => {
-    const file = JSON.parse(readFileSync(new URL('../../schemas/certificate.json', import.meta.url), 'utf8'));
+    const file = JSON.parse(readFileSync(new URL('../../edge/schemas/certificate.json', import.meta.url), 'utf8'));
     expect(file).toEqual(certificateSchema());
     const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(file);
     const certificate = makeCertificate(facts);
