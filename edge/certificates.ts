@@ -20,7 +20,9 @@ import { commitment } from './chain/commitment.ts';
 import type { Documents } from './credit-documents.ts';
 import { type CertificateFacts, issueCertificate, makeCertificate } from './credits/certificate.ts';
 import { type ClaimRecord, encodeFile, type MintRecord, signFile } from './credits/certificate-file.ts';
+import { CERTIFIED_KINDS } from './credits/gather.ts';
 import { certificateId, gsrnOf } from './credits/gsrn.ts';
+import { missing } from './credits/missing.ts';
 import { type StatementInput, statement } from './credits/statement.ts';
 import { kstMonthRange } from './credits/time.ts';
 import type { Flag } from './credits/types.ts';
@@ -91,6 +93,7 @@ const text = (seconds: number): string => timeText(seconds * 1000);
 const ZERO_HASH = `0x${'00'.repeat(32)}`;
 const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString('hex')}`;
 const PAGE = 1000;
+const NO_CERTIFICATE = { state: 'none' as const, id: null, wh: 0, claimedWh: 0, code: null, flags: [] };
 /** Hours that are claimed in one transaction: ten days, far below what a block takes. */
 const LINES = 240;
 const sum = (of: readonly { wh: number }[]): number => of.reduce((total, { wh }) => total + wh, 0);
@@ -104,6 +107,7 @@ export function certificateParts(o: CertificatesOptions): CreditsParts {
     claim: (id, wanted, by) => certificates.claim(id, wanted, by),
     withdraw: (id, reason, by) => certificates.withdraw(id, reason, by),
     reissue: (id, by) => certificates.reissue(id, by),
+    slots: (from, after, limit) => certificates.slots(from, after, limit),
     residuals: ({ meteringPoint, limit }) =>
       o.rows.residuals(meteringPoint, limit).map((row) => certificates.residual(row)),
     trades: (limit) =>
@@ -219,6 +223,35 @@ class Certificates {
       transaction: this.#minted(row),
       madeMs: row.madeMs,
     };
+  }
+
+  slots(...[from, after, limit]: Parameters<CreditsParts['slots']>): ReturnType<CreditsParts['slots']> {
+    const { rows, devices } = this.#o;
+    const onItsWay = this.#o.onItsWay();
+    const now = Date.now() / 1000;
+    const certified = devices.list().filter(({ kind }) => CERTIFIED_KINDS.has(kind));
+    const points = [...new Set(certified.map(({ sub }) => sub))].sort();
+    const first = after === undefined ? 0 : points.findIndex((point) => point > after);
+    return (first < 0 ? [] : points.slice(first, first + limit)).map((point) => {
+      const { did, kind, label, capacityW, status } = inSuccession(devices.list(), point).at(-1) as Device;
+      const found = new Map(rows.certificatesOf(point, from, from + DAY).map((row) => [row.slot, row]));
+      const near = rows.boundaries(point, from, from + DAY);
+      const gaps = rows.residualsOf(point, from, from + DAY);
+      const spans = gaps.map(({ fromAt, untilAt }) => ({ from: fromAt, until: untilAt }));
+      const shared = { now, near, residuals: spans, suspended: status === 'suspended', storage: kind === 'storage' };
+      const slots = Array.from({ length: 24 }, (_, hour) => {
+        const slot = from + hour * HOUR;
+        const row = found.get(slot);
+        if (!row) {
+          const why = missing({ ...shared, slot });
+          return { ...NO_CERTIFICATE, slot, missing: why };
+        }
+        const { id, wh, claimedWh, state, code, flags } = this.describe(row, onItsWay);
+        return { slot, state, missing: null, id, wh, claimedWh, code, flags };
+      });
+      const residuals = gaps.map((row) => this.residual(row));
+      return { meteringPoint: point, device: did, kind, label, capacityW, slots, residuals };
+    });
   }
 
   #facts(row: Row): CertificateFacts {

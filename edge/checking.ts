@@ -25,7 +25,13 @@ import type { PublicKey } from './wire/keys.ts';
 import { REASONS } from './wire/vc/check.ts';
 import type { Verify } from './wire/vc/proof.ts';
 
-export type Checking = { checker: Checker; bundles: BundleHolder; checks: Checks; offer: Offer };
+export type Checking = {
+  checker: Checker;
+  bundles: BundleHolder;
+  checks: Checks;
+  gates: Config['checks']['gates'];
+  offer: Offer;
+};
 /** What comes from a vehicle. */
 type Offer = (did: string, what: 'hello' | 'presentation', bytes: Uint8Array) => Promise<void>;
 
@@ -122,7 +128,7 @@ export function startChecking(parts: {
     else if (what === 'hello') checker.hello(did, bytes);
     else await checker.present(did, bytes);
   };
-  return { checker, bundles, checks, offer };
+  return { checker, bundles, checks, gates: rest.gates, offer };
 }
 
 export async function stopChecking({ checker, bundles }: Checking): Promise<void> {
@@ -140,6 +146,7 @@ export function checkParts(checking: Checking | undefined, store: Store, people:
     checks: {
       rows: checking?.checks ?? new Checks(store),
       ask: async (asked, left) => (await on().checker.ask(asked, left)).row,
+      gates: () => checking?.gates.map(({ name, zone, purposes }) => ({ name, zone, purposes: [...purposes] })) ?? [],
       bundle: () => ({
         bundle: checking?.bundles.state() ?? null,
         problem: checking ? (checking.bundles.problem ?? null) : OFF,

@@ -20,10 +20,11 @@ export class Review {
   /**
    * Offers it again, as if it came now: a device may have been enrolled or resumed since. Where it is refused again it
    * stays, with the reason that it has now.
+   * @param reason why, in the words of who decides
    * @returns its index in the log
    * @throws EdgeError NOT_FOUND, STORE_UNAVAILABLE, or the reason
    */
-  async release(id: number, by: Person): Promise<number> {
+  async release(id: number, by: Person, reason?: string): Promise<number> {
     const row = this.#row(id);
     const { did, topic, bytes } = row;
     const { accept, custodian } = this.#o;
@@ -34,14 +35,16 @@ export class Review {
         : await accept.offer(bytes, { did, topic });
     if (outcome.kind === 'quarantined') throw new EdgeError(outcome.code, outcome.detail);
     const { index } = outcome;
-    await this.#remove(row, { by, action: 'quarantine.release', on: did, detail: { id, code: row.code, index } });
+    const detail = { id, code: row.code, index, ...said(reason) };
+    await this.#remove(row, { by, action: 'quarantine.release', on: did, detail });
     return index;
   }
 
   /** @throws EdgeError NOT_FOUND, STORE_UNAVAILABLE */
-  async drop(id: number, by: Person): Promise<void> {
+  async drop(id: number, by: Person, reason?: string): Promise<void> {
     const row = this.#row(id);
-    await this.#remove(row, { by, action: 'quarantine.drop', on: row.did, detail: { id, code: row.code } });
+    const detail = { id, code: row.code, ...said(reason) };
+    await this.#remove(row, { by, action: 'quarantine.drop', on: row.did, detail });
   }
 
   async #remove({ id, did }: QuarantineRow, deed: Deed): Promise<void> {
@@ -72,4 +75,5 @@ export class Review {
   }
 }
 
+const said = (reason: string | undefined) => (reason === undefined ? {} : { reason });
 const gone = (id: number): EdgeError => new EdgeError('NOT_FOUND', `no envelope ${id} in quarantine`);

@@ -11,6 +11,7 @@ import {
   KstMonth,
   NewClaimView,
   ResidualView,
+  SlotsView,
   TradeView,
   TransactionView,
   WhyView,
@@ -215,6 +216,35 @@ export function certificateRoutes(server: Server, parts: ApiParts): void {
       },
     },
     (request) => credits().reissue(request.params.id, request.person as Person),
+  );
+
+  server.get(
+    '/slots',
+    {
+      ...needs('viewer'),
+      schema: {
+        summary: 'A day of Korean time, hour by hour: the certificate of each, or why there is none',
+        description: 'Go on after the metering point that next says. An hour is of UTC, as everywhere.',
+        tags,
+        security,
+        querystring: Type.Object(
+          {
+            date: Type.String({ format: 'date', description: 'Its 24 hours begin at 15:00Z of the day before' }),
+            after: Type.Optional(Sub),
+            limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 200: SlotsView },
+      },
+    },
+    (request) => {
+      const { date, after, limit } = request.query;
+      const from = secondsOf(`${date}T00:00:00+09:00`);
+      const points = credits().slots(from, after, limit);
+      const next = points.length === limit ? (points.at(-1)?.meteringPoint ?? null) : null;
+      return { date, from, until: from + 86_400, points, next };
+    },
   );
 
   server.get(

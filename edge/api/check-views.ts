@@ -61,6 +61,9 @@ export const AskView = Type.Object(
 
 export type AskedView = Static<typeof AskView>;
 
+export const GateView = Type.Object({ name: Name, zone: Name, purposes: Type.Array(Name) });
+export type GateView = Static<typeof GateView>;
+
 export const BundleView = Type.Object({
   version: Type.Integer(),
   digest: Type.String({ description: 'SHA-256 of its bytes, base64url' }),

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { EdgeError } from '../errors.ts';
 import type { Person } from '../tokens.ts';
 import { MAX_BUNDLE_BYTES } from '../wire/vc/city-bundle.ts';
-import { AskView, BundleView, CheckView, describeCheck } from './check-views.ts';
+import { AskView, BundleView, CheckView, describeCheck, GateView } from './check-views.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
 import { Index, page } from './views.ts';
@@ -76,6 +76,19 @@ export async function checkRoutes(server: Server, { checks }: ApiParts): Promise
       if (!row) throw new EdgeError('NOT_FOUND', `no check at entry ${request.params.index}`);
       return describeCheck(row, true);
     },
+  );
+  server.get(
+    '/checks/gates',
+    {
+      ...needs('viewer'),
+      schema: {
+        summary: 'Gates and chargers of this gateway, and what one may pass for there',
+        tags,
+        security: bearer,
+        response: { 200: Type.Object({ gates: Type.Array(GateView) }) },
+      },
+    },
+    () => ({ gates: checks.gates() }),
   );
   server.get(
     '/checks/bundle',

@@ -102,6 +102,13 @@ export const WhyView = Type.Object({
 });
 export type WhyView = Static<typeof WhyView>;
 
+/** Why an hour has no certificate (credits/missing.ts says what each means). */
+export const MISSING_WHY = [
+  ...(['ahead', 'running', 'residual', 'no-readings', 'no-start', 'no-end', 'no-energy'] as const),
+  ...(['clock', 'suspended', 'charge', 'pending'] as const),
+] as const;
+export type MissingWhy = (typeof MISSING_WHY)[number];
+
 export const ResidualView = Type.Object({
   meteringPoint: Type.String(),
   device: Type.String(),
@@ -117,6 +124,38 @@ export const ResidualView = Type.Object({
   madeMs: Ms,
 });
 export type ResidualView = Static<typeof ResidualView>;
+
+export const SlotView = Type.Object({
+  slot: Seconds,
+  state: Type.Enum([...CERTIFICATE_STATES, 'none'], { description: 'Of its newest certificate' }),
+  missing: Nullable(Type.Enum([...MISSING_WHY], { description: 'Where there is none: why' })),
+  id: Nullable(Type.String({ description: 'Of the certificate' })),
+  wh: Wh,
+  claimedWh: Wh,
+  code: Nullable(Type.String({ description: 'Of a refused one: which rule' })),
+  flags: Type.Array(Type.String()),
+});
+export type SlotView = Static<typeof SlotView>;
+
+export const PointSlotsView = Type.Object({
+  meteringPoint: Type.String(),
+  device: Type.String({ description: 'DID of the meter that is there now' }),
+  kind: Type.String(),
+  label: Nullable(Type.String()),
+  capacityW: Nullable(Type.Integer()),
+  slots: Type.Array(SlotView, { description: '24, in the order of time' }),
+  residuals: Type.Array(ResidualView, { description: 'Those that reach into the day' }),
+});
+export type PointSlotsView = Static<typeof PointSlotsView>;
+
+export const SlotsView = Type.Object({
+  date: Type.String({ description: 'Day of Korean time' }),
+  from: Seconds,
+  until: Type.Integer({ description: 'First second after it' }),
+  points: Type.Array(PointSlotsView, { description: 'In the order of their URNs' }),
+  next: Nullable(Type.String({ description: 'There may be more after this metering point' })),
+});
+export type SlotsView = Static<typeof SlotsView>;
 
 export const TradeView = Type.Object({
   event: Type.String({ description: 'As the Market contract names it' }),

@@ -6,6 +6,7 @@ import type {
   ClaimedView,
   CreditClaimView,
   NewClaimView,
+  PointSlotsView,
   ResidualView,
   TradeView,
   TransactionView,
@@ -44,6 +45,11 @@ export type CreditsParts = {
    * @throws EdgeError NOT_FOUND, CREDIT_NOT_WITHDRAWN
    */
   reissue: (id: string, by: Person) => Promise<CertificateRowView>;
+  /**
+   * The 24 hours from one on, of metering points in the order of their URNs, after that one.
+   * @param from first second, Unix
+   */
+  slots: (from: number, after: string | undefined, limit: number) => PointSlotsView[];
   /** Newest first. */
   residuals: (filter: { meteringPoint?: string | undefined; limit: number }) => ResidualView[];
   trades: (limit: number) => TradeView[];

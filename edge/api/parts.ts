@@ -13,7 +13,7 @@ import type { Quarantine } from '../store/quarantine.ts';
 import type { Successions } from '../store/successions.ts';
 import type { IssuedToken, IssuedTokens } from '../store/tokens.ts';
 import type { Issued, Person, Role, Tokens } from '../tokens.ts';
-import type { AskedView, CityBundleView } from './check-views.ts';
+import type { AskedView, CityBundleView, GateView } from './check-views.ts';
 import type { CreditsParts } from './credits-parts.ts';
 import type {
   AnchorView,
@@ -44,6 +44,8 @@ export type ChecksParts = {
   rows: Checks;
   /** @throws EdgeError CHECKS_OFF, GATE_UNKNOWN, NO_BUNDLE, CHECKS_BUSY, CHECK_TIMEOUT */
   ask: (asked: AskedView & { timeoutMs: number; recentMs: number }, left: AbortSignal) => Promise<CheckRow>;
+  /** Empty where no vehicles are checked. */
+  gates: () => GateView[];
   bundle: () => { bundle: CityBundleView | null; problem: string | null };
   /** @throws EdgeError CHECKS_OFF, CITY_BUNDLE_INVALID, BUNDLE_ROLLBACK, BUNDLE_CONFLICT, STORE_UNAVAILABLE */
   offerBundle: (bytes: Uint8Array, by: Person) => Promise<CityBundleView>;
@@ -72,7 +74,11 @@ export type ApiParts = {
     revokeToken: (id: string, by: Person) => Promise<IssuedToken>;
   };
   /** Refused envelopes: offered again, which answers the index, or taken away. */
-  review: { release: (id: number, by: Person) => Promise<number>; drop: (id: number, by: Person) => Promise<void> };
+  review: {
+    /** @param reason why, in the words of who decides: it goes into the audit */
+    release: (id: number, by: Person, reason?: string) => Promise<number>;
+    drop: (id: number, by: Person, reason?: string) => Promise<void>;
+  };
   /** Self-enrolment with a code. */
   claiming: {
     list: (limit: number) => ClaimView[];

@@ -39,7 +39,19 @@ export function statusRoutes(server: Server, parts: ApiParts): void {
   );
 
   const params = Type.Object({ id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) });
-  const body = Type.Object({}, { additionalProperties: false });
+  const body = Type.Object(
+    {
+      reason: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 256,
+          pattern: '^[^\\p{Cc}]+$',
+          description: 'Why, in the words of who decides: it goes into the audit',
+        }),
+      ),
+    },
+    { additionalProperties: false },
+  );
   server.post(
     '/quarantine/:id/release',
     {
@@ -54,7 +66,9 @@ export function statusRoutes(server: Server, parts: ApiParts): void {
         response: { 200: Type.Object({ index: Index }) },
       },
     },
-    async (request) => ({ index: await parts.review.release(request.params.id, request.person as Person) }),
+    async (request) => ({
+      index: await parts.review.release(request.params.id, request.person as Person, request.body.reason),
+    }),
   );
   server.post(
     '/quarantine/:id/drop',
@@ -70,7 +84,7 @@ export function statusRoutes(server: Server, parts: ApiParts): void {
       },
     },
     async (request) => {
-      await parts.review.drop(request.params.id, request.person as Person);
+      await parts.review.drop(request.params.id, request.person as Person, request.body.reason);
       return { held: parts.quarantine.held };
     },
   );

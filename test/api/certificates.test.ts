@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { CertificateRowView } from '../../edge/api/credit-views.ts';
+import type { CertificateRowView, SlotsView } from '../../edge/api/credit-views.ts';
 import { commitment } from '../../edge/chain/commitment.ts';
 import type { BuildingEvidence } from '../../edge/credits/building.ts';
 import { certificateSchema } from '../../edge/credits/certificate.ts';
@@ -252,6 +252,32 @@ describe('certificates over HTTP', () => {
     const { body } = await ask('/residuals');
     expect(body).toMatchObject({ residuals: [{ wh: 1500, from: '2026-11-24T09:00:00Z', month: null, reason: 'gap' }] });
     expect((await ask('/trades')).body).toEqual({ trades: [] });
+  });
+
+  it('tells a day of Korean time hour by hour, with why an hour has none', async () => {
+    const { ask, plant, other, addClaim } = await startRig();
+    await addClaim(plant, SLOT, 150, 'a claim');
+    const { body } = await ask('/slots?date=2026-11-24');
+    const day = body as SlotsView;
+    expect([day.from, day.until, day.next]).toEqual([SLOT - 12 * HOUR, SLOT + 12 * HOUR, null]);
+    expect(day.points.map((p) => p.meteringPoint)).toEqual([plant.sub, other.sub]);
+    const [point] = day.points as [SlotsView['points'][number]];
+    expect(point).toMatchObject({ device: plant.did, kind: 'plant', capacityW: 1000 });
+    expect(point.slots).toHaveLength(24);
+    expect(point.slots[12]).toMatchObject({ slot: SLOT, state: 'minted', id: idOf(plant, 0), wh: 400, claimedWh: 150 });
+    const said = point.slots.map(({ state, missing }) => missing ?? state);
+    expect(said).toEqual([
+      ...[...Array(11).fill('no-readings'), 'no-start'],
+      ...['minted', 'minted', 'minted', 'ready', 'ready', 'ready'],
+      ...[...Array(4).fill('residual'), 'no-readings', 'no-readings'],
+    ]);
+    expect(point.residuals).toMatchObject([{ wh: 1500, reason: 'gap' }]);
+    const first = (await ask('/slots?date=2026-11-24&limit=1')).body as SlotsView;
+    expect(first.next).toBe(plant.sub);
+    const rest = (await ask(`/slots?date=2026-11-24&after=${plant.sub}`)).body as SlotsView;
+    expect(rest.points).toEqual([day.points[1]]);
+    expect(rest.points[0]?.slots[17]).toMatchObject({ state: 'refused', code: 'CREDIT_INVALID' });
+    expect((await ask('/slots?date=2026-02-30')).body).toMatchObject({ code: 'REQUEST_INVALID' });
   });
 
   it('states a month of Korean time, which adds up', async () => {

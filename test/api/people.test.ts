@@ -254,7 +254,7 @@ describe('what operators do', () => {
 
   it('with a refused envelope: it is offered again, or it goes for good', async () => {
     const gateway = await startTestGateway();
-    const post = (path: string) => gateway.api(path, { method: 'POST' });
+    const post = (path: string, body?: object) => gateway.api(path, { method: 'POST', ...(body && { body }) });
     const device = await new TestDevice('refused').enrol(gateway);
     const { devices, quarantine, accept } = gateway.parts;
     const offer = (envelope: Uint8Array) => accept.offer(envelope, { did: device.did, topic: `up/${device.did}/cose` });
@@ -269,7 +269,11 @@ describe('what operators do', () => {
     const [[first], [second], [third]] = held() as [[number], [number], [number]];
     expect((await post(`/quarantine/${first}/release`)).body).toMatchObject({ code: 'DEVICE_INACTIVE' });
     await devices.setStatus(device.did, 'active', Date.now());
-    expect((await post(`/quarantine/${first}/release`)).body).toEqual({ index: 1 });
+    expect((await post(`/quarantine/${first}/release`, { reason: '' })).body).toMatchObject({
+      code: 'REQUEST_INVALID',
+    });
+    const reason = 'it was suspended by mistake';
+    expect((await post(`/quarantine/${first}/release`, { reason })).body).toEqual({ index: 1 });
     expect((await post(`/quarantine/${third}/release`)).body).toMatchObject({ code: 'SUBJECT_MISMATCH' });
     expect(held()).toEqual([
       [second, 'DEVICE_INACTIVE'],
@@ -282,9 +286,11 @@ describe('what operators do', () => {
     ]);
     for (const way of ['release', 'drop']) expect((await post(`/quarantine/${first}/${way}`)).status).toBe(404);
     expect([quarantine.held, quarantine.heldBy(device.did)]).toEqual([1, 1]);
-    expect((await gateway.finish()).audits.map(({ action, on, detail }) => [action, on, detail.id])).toEqual([
-      ['quarantine.release', device.did, first],
-      ['quarantine.drop', device.did, third],
+    expect(
+      (await gateway.finish()).audits.map(({ action, on, detail }) => [action, on, detail.id, detail.reason]),
+    ).toEqual([
+      ['quarantine.release', device.did, first, reason],
+      ['quarantine.drop', device.did, third, undefined],
     ]);
   });
 });

@@ -7,7 +7,7 @@ import { onTestFinished } from '../support/ends.ts';
 import type { TestGateway } from '../support/gateway.ts';
 import { tempFolder, until } from '../support/temp.ts';
 import { Link, offerBundle, startGates } from './gateway.ts';
-import { TestCity, TestVehicle } from './rig.ts';
+import { GATES, TestCity, TestVehicle } from './rig.ts';
 
 const HOUR = 3_600_000;
 type View = {
@@ -33,6 +33,9 @@ describe('a city bundle', () => {
     const twin = city.bundle([did], now + 1, { version: 3 });
     expect(await offerBundle(gateway, twin)).toMatchObject({ status: 409, code: 'BUNDLE_CONFLICT' });
     expect((await held(gateway)).bundle).toMatchObject({ version: 3, source: 'api', freshness: 'fresh' });
+    expect((await gateway.api('/checks/gates')).body).toEqual({
+      gates: GATES.map(({ name, zone, purposes }) => ({ name, zone, purposes })),
+    });
     const { audit } = (await gateway.api('/audit')).body as { audit: { action: string; on: string }[] };
     expect(
       audit.filter((a) => a.action === 'city-bundle.bring').map((a) => a.on),
