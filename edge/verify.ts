@@ -1,11 +1,11 @@
 /**
  * What an auditor does with a receipt, step by step, with nothing of the gateway but its key. The steps stand on
  * their own code paths: Ed25519 and P-256 by the noble libraries, not by the OpenSSL that accepted the reading.
+ * Without node:crypto and without a file of ours, so that all of it runs in a browser too (edge/console/verify/).
  */
-import type { Hex } from 'viem';
-import { AnchorsContract, originId } from './chain/contract.ts';
+import { AnchorReader } from './chain/anchor-reader.ts';
+import { commitment } from './chain/commitment.ts';
 import { CALL_FORMAT, type EntryCall, parseEntryCall } from './chain/entry-call.ts';
-import { chainError, rpcClient } from './chain/rpc.ts';
 import { EdgeError } from './errors.ts';
 import { type Checkpoint, openCheckpoint, parseVerifierKey, splitNote, type VerifierKey } from './log/checkpoint.ts';
 import { parseCoseReceipt } from './log/cose-receipt.ts';
@@ -13,18 +13,47 @@ import { findCosignature } from './log/cosignature.ts';
 import { leafHash, verifyInclusion } from './log/merkle.ts';
 import { MAX_RECEIPT, parseReceipt } from './log/receipt.ts';
 import { checkOpening, isOpeningOf, type Opening } from './log/sealed.ts';
-import { equalBytes } from './wire/bytes.ts';
+import { equalBytes, utf8Bytes } from './wire/bytes.ts';
 import { isSign1 } from './wire/cose.ts';
+import { decodeDid } from './wire/did.ts';
 import { decodeEnvelope, type Envelope } from './wire/envelope.ts';
 import { decodeHashEnvelope, isHashEnvelope } from './wire/hash-envelope.ts';
 import { verifyEnvelope } from './wire/verify.ts';
 
-export type Step = { ok: boolean; name: string; detail: string };
+/** Bytes, or text, that a step looked at. */
+export type Shown = {
+  what:
+    | ('receipt' | 'entry' | 'envelope' | 'salt' | 'signed' | 'signature' | 'key' | 'verifier key' | 'note')
+    | ('leaf hash' | 'path' | 'root' | 'question' | 'answer' | 'file');
+  value: Uint8Array | string;
+};
+export type Step = { ok: boolean; name: string; detail: string; shown?: readonly Shown[] };
 
-const RPC_TIMEOUT_MS = 15_000;
+type Show = (what: Shown['what'], value: Uint8Array | string) => void;
+/** A step that is to be taken. `run` answers what it found, or undefined where there is nothing for it to check. */
+export type PlannedStep = { name: string; run: (show: Show) => string | undefined | Promise<string | undefined> };
+
+/** What is said of an error that a step ended with. */
+export const detailOf = (error: unknown): string =>
+  error instanceof EdgeError ? `${error.code}: ${error.detail}` : ((error as Error).message.split('\n')[0] as string);
+
+/** @returns the name of the first step that failed, or undefined when all hold */
+export async function runSteps(steps: readonly PlannedStep[], say: (step: Step) => void): Promise<string | undefined> {
+  for (const { name, run } of steps) {
+    const shown: Shown[] = [];
+    try {
+      const detail = await run((what, value) => shown.push({ what, value }));
+      if (detail !== undefined) say({ ok: true, name, detail, shown });
+    } catch (error) {
+      say({ ok: false, name, detail: detailOf(error), shown });
+      return name;
+    }
+  }
+  return undefined;
+}
 
 /** What every format says, in its own way. */
-type Claim = {
+export type Claim = {
   index: number;
   entry: Uint8Array;
   path: Uint8Array[];
@@ -69,7 +98,7 @@ function readCall(text: string): Claim | undefined {
   const { call, receipt, originId: origin, size } = parseEntryCall(value as Record<string, unknown>);
   const open = (key: VerifierKey): Checkpoint => {
     const checkpoint = openCheckpoint(receipt.checkpoint, key);
-    if (size !== checkpoint.size || origin !== originId(checkpoint.origin))
+    if (size !== checkpoint.size || origin !== commitment(checkpoint.origin))
       throw new EdgeError('RECEIPT_INVALID', `the call is for another origin or size (${size} entries)`);
     return checkpoint;
   };
@@ -94,6 +123,16 @@ export function openClaim(
   return { envelope: found && decodeEnvelope(found.envelope), sealedBy: sealed.iss };
 }
 
+export type ReceiptOptions = {
+  entry?: Uint8Array | undefined;
+  openings?: readonly Opening[] | undefined;
+  witnesses?: Quorum | undefined;
+};
+/** Where the root is to be asked for. */
+export type ChainPlace = { rpc: string; contract: string };
+/** What the steps have come to know so far. */
+export type Found = { claim?: Claim; envelope?: Envelope; sealedBy?: string; checkpoint?: Checkpoint };
+
 /**
  * @param receipt in any of the four formats
  * @param also `entry`, the envelope, for a COSE receipt that has none in it; `openings`, of which one may be that of this
@@ -101,92 +140,119 @@ export function openClaim(
  *   checkpoint
  * @returns the name of the first step that failed, or undefined when all hold
  */
-export async function verifyReceipt(
+export const verifyReceipt = (
   receipt: string | Uint8Array,
   verifierKey: string,
-  chain: { rpc: string; contract: string } | undefined,
+  chain: ChainPlace | undefined,
   say: (step: Step) => void,
-  also: {
-    entry?: Uint8Array | undefined;
-    openings?: readonly Opening[] | undefined;
-    witnesses?: Quorum | undefined;
-  } = {},
-): Promise<string | undefined> {
+  also: ReceiptOptions = {},
+): Promise<string | undefined> => runSteps(receiptSteps(receipt, verifierKey, chain, also).steps, say);
+
+/** The steps of {@link verifyReceipt}, to be run in their order; `found` fills while they are. */
+export function receiptSteps(
+  receipt: string | Uint8Array,
+  verifierKey: string,
+  chain: ChainPlace | undefined,
+  also: ReceiptOptions = {},
+): { steps: PlannedStep[]; found: Found } {
+  const found: Found = {};
   let claim!: Claim;
   let opened!: ReturnType<typeof openClaim>;
   let checkpoint!: Checkpoint;
-  const steps: [string, () => string | undefined | Promise<string>][] = [
-    [
-      'receipt format',
-      () => {
-        claim = readClaim(typeof receipt === 'string' ? Buffer.from(receipt) : receipt, also.entry);
+  const steps: PlannedStep[] = [
+    {
+      name: 'receipt format',
+      run: (show) => {
+        show('receipt', receipt);
+        claim = readClaim(typeof receipt === 'string' ? utf8Bytes(receipt) : receipt, also.entry);
+        found.claim = claim;
         return `entry ${claim.index}, ${claim.entry.length} bytes, a path of ${claim.path.length} hashes`;
       },
-    ],
-    [
-      'canonical bytes',
-      () => {
+    },
+    {
+      name: 'canonical bytes',
+      run: (show) => {
+        show('entry', claim.entry);
         opened = openClaim(claim, also.openings);
-        const { envelope } = opened;
+        const { envelope, sealedBy } = opened;
+        Object.assign(found, { envelope, sealedBy });
         if (!envelope) return 'sealed: what it is over is not shown';
         const first = envelope.records[0];
         const value = first?.v ?? first?.vs ?? first?.vb ?? '(bytes)';
-        return `${envelope.sub}: ${first?.n} = ${value}${first?.u ? ` ${first.u}` : ''}, ${new Date(envelope.iat * 1000).toISOString()}, counter ${envelope.epoch}/${envelope.seq}`;
+        return `${envelope.sub}: ${first?.n} = ${value}${first?.u ? ` ${first.u}` : ''}, ${timeOf(envelope.iat)}, counter ${envelope.epoch}/${envelope.seq}`;
       },
-    ],
-    [
-      'seal',
-      () => {
+    },
+    {
+      name: 'seal',
+      run: (show) => {
         if (opened.sealedBy === undefined) return undefined;
-        verifyEnvelope(decodeHashEnvelope(claim.entry));
+        const sealed = decodeHashEnvelope(claim.entry);
+        showSignature(show, sealed);
+        verifyEnvelope(sealed);
         return `by ${opened.sealedBy}${opened.envelope ? ', over the salted reading that is shown' : ''}`;
       },
-    ],
-    [
-      'device signature',
-      () => {
+    },
+    {
+      name: 'device signature',
+      run: (show) => {
         if (!opened.envelope) return undefined;
+        showSignature(show, opened.envelope);
         verifyEnvelope(opened.envelope);
         return `by ${opened.envelope.iss}`;
       },
-    ],
-    [
-      'checkpoint signature',
-      () => {
+    },
+    {
+      name: 'checkpoint signature',
+      run: (show) => {
+        show('verifier key', verifierKey.trim());
+        if (claim.checkpoint !== undefined) show('note', claim.checkpoint);
         checkpoint = claim.open(parseVerifierKey(verifierKey));
+        found.checkpoint = checkpoint;
+        show('root', checkpoint.root);
         if (checkpoint.origin !== parseVerifierKey(verifierKey).name)
           throw new EdgeError('RECEIPT_INVALID', `the checkpoint is of ${checkpoint.origin}`);
         return `by ${checkpoint.origin}, ${checkpoint.size} entries`;
       },
-    ],
-    [
-      'inclusion',
-      () => {
-        if (!verifyInclusion(leafHash(claim.entry), claim.index, checkpoint.size, claim.path, checkpoint.root))
+    },
+    {
+      name: 'inclusion',
+      run: (show) => {
+        const leaf = leafHash(claim.entry);
+        show('leaf hash', leaf);
+        for (const hash of claim.path) show('path', hash);
+        show('root', checkpoint.root);
+        if (!verifyInclusion(leaf, claim.index, checkpoint.size, claim.path, checkpoint.root))
           throw new EdgeError(
             'RECEIPT_INVALID',
             `the path does not lead from entry ${claim.index} to the root of ${checkpoint.size} entries`,
           );
         return `entry ${claim.index} is in the tree of ${checkpoint.size} entries`;
       },
-    ],
+    },
   ];
   const { witnesses } = also;
-  if (witnesses) steps.push(['witness cosignatures', () => checkCosignatures(claim.checkpoint, witnesses)]);
-  if (chain) steps.push(['anchored root', () => checkAnchor(chain, checkpoint, claim.call)]);
-  for (const [name, step] of steps)
-    try {
-      const detail = await step();
-      if (detail !== undefined) say({ ok: true, name, detail });
-    } catch (error) {
-      const detail =
-        error instanceof EdgeError
-          ? `${error.code}: ${error.detail}`
-          : ((error as Error).message.split('\n')[0] as string);
-      say({ ok: false, name, detail });
-      return name;
-    }
-  return undefined;
+  if (witnesses)
+    steps.push({
+      name: 'witness cosignatures',
+      run: (show) => {
+        if (claim.checkpoint !== undefined) show('note', claim.checkpoint);
+        return checkCosignatures(claim.checkpoint, witnesses);
+      },
+    });
+  if (chain) steps.push({ name: 'anchored root', run: (show) => checkAnchor(chain, checkpoint, claim.call, show) });
+  return { steps, found };
+}
+
+function showSignature(show: Show, { signed, signature, iss }: Pick<Envelope, 'signed' | 'signature' | 'iss'>): void {
+  show('signed', signed);
+  show('signature', signature);
+  show('key', decodeDid(iss).bytes);
+}
+
+/** RFC 3339, or the bare number beyond what a Date can hold: a receipt may claim any. */
+function timeOf(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? `${seconds} s after 1970` : date.toISOString();
 }
 
 /** Verifier keys (type 0x04), and how many of them must have cosigned. */
@@ -218,18 +284,19 @@ export function checkCosignatures(note: string | undefined, { keys, quorum }: Qu
 
 /** @throws EdgeError CHAIN_WRONG, CHAIN_AWAY, RECEIPT_INVALID */
 export async function checkAnchor(
-  { rpc, contract }: { rpc: string; contract: string },
+  { rpc, contract }: ChainPlace,
   { origin, size, root }: Checkpoint,
   call?: EntryCall,
+  show: Show = () => undefined,
 ): Promise<string> {
-  const client = rpcClient(rpc, RPC_TIMEOUT_MS);
-  const anchors = new AnchorsContract(client, contract as Hex);
+  const anchors = new AnchorReader(rpc, contract);
   try {
-    const chainId = await client.getChainId();
+    const chainId = await anchors.open();
     const where = `${contract} on chain ${chainId}`;
-    if (!(await anchors.isDeployed()))
-      throw new EdgeError('CHAIN_WRONG', `there is no contract at ${contract} on chain ${chainId}`);
+    show('question', `eth_call ${contract} ${anchors.rootCall(origin, size)}`);
     const held = await anchors.rootAt(origin, size);
+    if (held) show('answer', held);
+    show('root', root);
     if (!held)
       throw new EdgeError(
         'RECEIPT_INVALID',
@@ -240,10 +307,13 @@ export async function checkAnchor(
     if (!call) return `${where} holds this root for ${size} entries`;
     if (call.to.toLowerCase() !== contract.toLowerCase() || call.chainId !== chainId)
       throw new EdgeError('RECEIPT_INVALID', `the call is to ${call.to} on chain ${call.chainId}`);
-    if (!equalBytes(await anchors.callEntry(call.data as Hex), root))
+    show('question', `eth_call ${call.to} ${call.data}`);
+    const answer = await anchors.callEntry(call.data);
+    show('answer', answer);
+    if (!equalBytes(answer, root))
       throw new EdgeError('RECEIPT_INVALID', `${where} answers the call with another root`);
     return `${where} holds this root for ${size} entries, and answers the call with it`;
   } catch (error) {
-    throw chainError(error, client);
+    throw anchors.node.errorOf(error);
   }
 }

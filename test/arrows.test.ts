@@ -69,15 +69,14 @@ const LAYERS: [string, string[]][] = [
     ],
   ],
   // An auditor's tool: it reads the chain and proofs, and nothing that belongs to a running gateway.
-  ...['edge/verify.ts', 'edge/fraud.ts'].map((file): [string, string[]] => [
-    file,
+  [
+    'edge/verify.ts',
     [
-      'edge/errors.ts',
-      'edge/wire/',
-      'edge/log/',
-      ...['contract', 'rpc', 'entry-call', 'heads'].map((f) => `edge/chain/${f}.ts`),
+      ...['edge/errors.ts', 'edge/wire/', 'edge/log/'],
+      ...['anchor-reader', 'commitment', 'entry-call'].map((f) => `edge/chain/${f}.ts`),
     ],
-  ]),
+  ],
+  ['edge/fraud.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/chain/heads.ts']],
   ['edge/verify-bundle.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/verify-gap.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ...['edge/verify-certificate.ts', 'edge/verify-certificate-chain.ts'].map((file): [string, string[]] => [
@@ -194,13 +193,7 @@ const SOLE_IMPORTERS: Record<string, string> = {
 };
 /** Types and addresses of viem are spoken by those who hand keys and addresses on. */
 const ALSO: Record<string, string[]> = {
-  viem: [
-    'edge/commands/keys.ts',
-    'edge/verify.ts',
-    'edge/fraud.ts',
-    'edge/commands/init.ts',
-    'edge/commands/deploy.ts',
-  ],
+  viem: ['edge/commands/keys.ts', 'edge/fraud.ts', 'edge/commands/init.ts', 'edge/commands/deploy.ts'],
 };
 
 function* sources(folder: string): Generator<string> {

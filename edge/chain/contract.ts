@@ -2,9 +2,7 @@
 import { readFileSync } from 'node:fs';
 import {
   type Abi,
-  BaseError,
   bytesToHex,
-  decodeErrorResult,
   encodeDeployData,
   encodeFunctionData,
   getContractAddress,
@@ -47,14 +45,6 @@ export const anchorData = (origin: string, size: number, root: Uint8Array, proof
     functionName: 'anchor',
     args: [originId(origin), BigInt(size), bytesToHex(root), proof.map((h) => bytesToHex(h))],
   });
-
-function errorName(data: unknown): string | undefined {
-  try {
-    return decodeErrorResult({ abi: artifact.abi, data: data as Hex }).errorName;
-  } catch {
-    return undefined;
-  }
-}
 
 export class AnchorsContract {
   readonly address: Hex;
@@ -100,21 +90,6 @@ export class AnchorsContract {
   async rootAt(origin: string, size: number): Promise<Uint8Array | undefined> {
     const root = hexToBytes(await this.#read<Hex>('rootAt', originId(origin), BigInt(size)));
     return root.every((b) => b === 0) ? undefined : root;
-  }
-
-  /** What the contract answers to that call. @throws EdgeError RECEIPT_INVALID with the contract's own error */
-  async callEntry(data: Hex): Promise<Uint8Array> {
-    try {
-      const { data: root } = await this.client.call({ to: this.address, data });
-      return hexToBytes(root ?? '0x');
-    } catch (error) {
-      const reverted =
-        error instanceof BaseError ? error.walk((e) => (e as { data?: unknown }).data !== undefined) : null;
-      const why = (reverted as { data?: Hex | { data?: Hex } } | null)?.data;
-      const name = errorName(typeof why === 'object' ? why.data : why);
-      if (name) throw new EdgeError('RECEIPT_INVALID', `${this.address} answers ${name}`);
-      throw error;
-    }
   }
 
   /** Gas that an anchor would take. @throws EdgeError CHAIN_REFUSED with the contract's own error, CHAIN_AWAY */

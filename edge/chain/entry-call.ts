@@ -5,7 +5,8 @@
 import { bytesToHex, decodeFunctionData, encodeFunctionData, getAddress, type Hex, hexToBytes } from 'viem';
 import { EdgeError } from '../errors.ts';
 import type { Receipt } from '../log/receipt.ts';
-import { anchorsAbi, originId } from './contract.ts';
+import { verifierAbi } from './anchors-abi.ts';
+import { commitment } from './commitment.ts';
 
 export const CALL_FORMAT = 'sejong-edge/calldata@1';
 
@@ -21,13 +22,13 @@ export const encodeEntryCall = (
   format: CALL_FORMAT,
   chainId: receipt.anchor.chainId,
   to: getAddress(receipt.anchor.contract),
-  data: encodeCall(originId(origin), BigInt(size), BigInt(receipt.index), receipt.entry, receipt.path),
+  data: encodeCall(commitment(origin) as Hex, BigInt(size), BigInt(receipt.index), receipt.entry, receipt.path),
   checkpoint: receipt.checkpoint,
 });
 
 const encodeCall = (origin: Hex, size: bigint, index: bigint, entry: Uint8Array, path: readonly Uint8Array[]): Hex =>
   encodeFunctionData({
-    abi: anchorsAbi,
+    abi: verifierAbi,
     functionName: 'verifyEntry',
     args: [origin, size, index, bytesToHex(entry), path.map((h) => bytesToHex(h))],
   });
@@ -56,7 +57,7 @@ export function parseEntryCall(value: Record<string, unknown>): {
   if (typeof data !== 'string' || !/^0x[0-9a-f]*$/.test(data)) return refuse('data is not lower-case hex');
   const decoded = decode(data as Hex);
   if (decoded?.functionName !== 'verifyEntry') return refuse('data is no call of verifyEntry');
-  const [origin, size, index, entry, path] = decoded.args as [Hex, bigint, bigint, Hex, Hex[]];
+  const [origin, size, index, entry, path] = decoded.args;
   if (
     encodeCall(
       origin,
@@ -79,7 +80,7 @@ export function parseEntryCall(value: Record<string, unknown>): {
 
 function decode(data: Hex) {
   try {
-    return decodeFunctionData({ abi: anchorsAbi, data });
+    return decodeFunctionData({ abi: verifierAbi, data });
   } catch {
     return undefined;
   }

@@ -11,6 +11,9 @@ import {
   TimeoutError,
 } from 'viem';
 import { EdgeError } from '../errors.ts';
+import { scrub, withoutSecrets } from './rpc-url.ts';
+
+export { isPublic, withoutSecrets } from './rpc-url.ts';
 
 /** @param signal cuts off what is under way, and refuses all that comes after */
 export const rpcClient = (rpc: string, timeoutMs = 10_000, signal?: AbortSignal): PublicClient =>
@@ -18,37 +21,6 @@ export const rpcClient = (rpc: string, timeoutMs = 10_000, signal?: AbortSignal)
     transport: http(rpc, { timeout: timeoutMs, retryCount: 0, fetchOptions: signal ? { signal } : {} }),
     cacheTime: 0,
   });
-
-/** Providers put API keys into the path, the query or the user part of a URL: none of it goes into a log. */
-export function withoutSecrets(rpc: string): string {
-  try {
-    return new URL(rpc).origin;
-  } catch {
-    return 'the RPC URL';
-  }
-}
-
-/** Whether the URL says nothing but where to connect, so that it may be written down. */
-export const isPublic = (rpc: string): boolean => URL.canParse(rpc) && `${new URL(rpc).origin}/` === new URL(rpc).href;
-
-/** Nodes and proxies quote what they were sent. Short parts (v1, rpc) hide nothing, and are left to be words. */
-function scrub(text: string, rpc: string): string {
-  if (!URL.canParse(rpc)) return text;
-  const { username, password, pathname, searchParams } = new URL(rpc);
-  const parts = [username, password, ...pathname.split('/'), ...searchParams.values()];
-  return [...parts, ...parts.map(decoded)]
-    .filter((part) => part.length > 3)
-    .sort((a, b) => b.length - a.length)
-    .reduce((clean, part) => clean.replaceAll(part, '***'), text);
-}
-
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
 
 const find = <E extends Error>(error: unknown, type: abstract new (...args: never[]) => E): E | undefined =>
   error instanceof BaseError ? ((error.walk((e) => e instanceof type) as E | null) ?? undefined) : undefined;
