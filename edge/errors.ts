@@ -134,6 +134,12 @@ const table = {
     title: 'The bearer token is missing or not valid',
     todo: 'Make one: sejong-edge token make --role viewer.',
   },
+  SIGN_IN_INVALID: {
+    status: 401,
+    act: 'refuse',
+    title: 'The sign-in code is unknown, was used before, or is older than 10 minutes',
+    todo: 'Have a new link made: sejong-edge console, on the gateway; or sign in with a token.',
+  },
   TOKENS_FULL: {
     status: 507,
     act: 'retry',

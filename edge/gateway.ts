@@ -53,6 +53,7 @@ import { Review } from './review.ts';
 import { type RunInfo, writeRunInfo } from './run-info.ts';
 import { startSerialLines } from './serial-lines.ts';
 import { serialPorts } from './serial-ports.ts';
+import { Sessions } from './sessions.ts';
 import { Audits } from './store/audit.ts';
 import { Claims } from './store/claims.ts';
 import type { Device, Devices } from './store/devices.ts';
@@ -84,6 +85,8 @@ export type Gateway = {
     crediting: Crediting | undefined;
   };
   health: () => HealthView;
+  /** One-time codes to sign in to the console with. */
+  sessions: Sessions;
   /** Looks at the files of the certificates again. */
   reload: () => void;
   /** Resolves when the gateway cannot go on and must be started anew. */
@@ -360,6 +363,7 @@ async function build(
   people.start();
   await sayDeeds(config.dataFolder, (deed) => people.note({ ...deed, by: LOCAL }));
   closers.push(() => people.stop());
+  const sessions = new Sessions(people);
   const enrolment = new Enrolment(devices, () => identity.makeDeviceKey(), profiles);
   const claiming = new Claiming({
     claims: new Claims(store),
@@ -421,6 +425,7 @@ async function build(
       issued,
       audits: new Audits(store),
       people,
+      sessions,
       claiming,
       review: new Review({ accept, custodian, quarantine }),
       failures: failedLogins(config.http.maxFailedLogins),
@@ -488,6 +493,7 @@ async function build(
     info,
     parts,
     health,
+    sessions,
     reload: () => certificates.reload(),
     failed: Promise.race([store.lost, epoch.over]),
     close: async (anchorMs = 1_500) => {

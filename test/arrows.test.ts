@@ -176,6 +176,7 @@ const LAYERS: [string, string[]][] = [
     'edge/claiming.ts',
     ['edge/errors.ts', 'edge/wire/', 'edge/tokens.ts', 'edge/people.ts', 'edge/intake/', 'edge/store/'],
   ],
+  ['edge/sessions.ts', ['edge/errors.ts', 'edge/tokens.ts', 'edge/people.ts']],
   ['edge/review.ts', ['edge/errors.ts', 'edge/tokens.ts', 'edge/people.ts', 'edge/intake/', 'edge/store/']],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],

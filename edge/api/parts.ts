@@ -73,6 +73,15 @@ export type ApiParts = {
     makeToken: (wanted: { name: string; role: Role }, seconds: number, by: Person) => Promise<Issued>;
     revokeToken: (id: string, by: Person) => Promise<IssuedToken>;
   };
+  /** One-time codes for the console: made, and changed for a token. */
+  sessions: {
+    makeCode: (wanted: { name: string; role: Role; seconds: number; by: Person }) => {
+      code: string;
+      expiresMs: number;
+    };
+    /** @throws EdgeError SIGN_IN_INVALID, TOKENS_FULL, STORE_UNAVAILABLE */
+    open: (code: string) => Promise<Issued>;
+  };
   /** Refused envelopes: offered again, which answers the index, or taken away. */
   review: {
     /** @param reason why, in the words of who decides: it goes into the audit */

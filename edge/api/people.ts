@@ -5,7 +5,7 @@ import type { IssuedToken } from '../store/tokens.ts';
 import { type Person, ROLES } from '../tokens.ts';
 import type { ApiParts } from './parts.ts';
 import { bearer, needs, type Server } from './server.ts';
-import { AuditView, page, TokenView } from './views.ts';
+import { AuditView, PersonName, page, TokenView } from './views.ts';
 
 const LONGEST_S = 366 * 86_400;
 const MAX_LISTED = 1000;
@@ -41,7 +41,7 @@ export function peopleRoutes(server: Server, parts: ApiParts): void {
         body: Type.Object(
           {
             role: Type.Enum([...ROLES]),
-            name: Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\p{Cc}]+$', description: 'Whose it is' }),
+            name: PersonName,
             seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: LONGEST_S, description: 'Default: 12 h' })),
           },
           { additionalProperties: false },

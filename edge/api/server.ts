@@ -24,6 +24,7 @@ import { logRoutes } from './log.ts';
 import type { ApiParts } from './parts.ts';
 import { peopleRoutes } from './people.ts';
 import { profileRoutes } from './profiles.ts';
+import { sessionRoutes } from './session.ts';
 import { statusRoutes } from './status.ts';
 import { successionRoutes } from './succession.ts';
 import { Problem } from './views.ts';
@@ -152,6 +153,7 @@ export class Api {
     certificateRoutes(server, parts);
     statusRoutes(server, parts);
     peopleRoutes(server, parts);
+    sessionRoutes(server, parts, this.#o.onTooManyFailures);
     claimRoutes(server, parts, this.#o.onTooManyFailures);
     const events = eventRoutes(server, parts, {
       maxStreams: this.#o.maxEventStreams,

@@ -13,7 +13,14 @@ export const Sub = Type.String({
   description: 'URN of the metering point or vehicle',
 });
 export const Index = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Index in the log' });
-const Ms = Type.Integer({ description: 'Unix time in milliseconds' });
+export const Ms = Type.Integer({ description: 'Unix time in milliseconds' });
+/** Of a person or a flow. */
+export const PersonName = Type.String({
+  minLength: 1,
+  maxLength: 100,
+  pattern: '^[^\\p{Cc}]+$',
+  description: 'Whose it is',
+});
 const Base64 = Type.String({ description: 'Base64 (RFC 4648 section 4)' });
 const Nullable = <T extends Type.TSchema>(type: T) => Type.Union([type, Type.Null()]);
 

@@ -47,6 +47,7 @@ const COMMANDS: Record<string, Known> = {
   },
   claim: { summary: 'Let a device enrol itself with a one-time code.', load: () => import('./claim.ts') },
   token: { summary: 'Make, list and revoke bearer tokens of people and flows.', load: () => import('./token.ts') },
+  console: { summary: 'Print a link that signs a browser in to the console.', load: () => import('./console.ts') },
   keys: {
     summary: 'Encrypt the keys under another passphrase, or rotate one of them.',
     load: () => import('./keys.ts'),

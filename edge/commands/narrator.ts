@@ -1,10 +1,14 @@
 /** What the demo says while it runs: plain lines, so that they read the same in a terminal and in a file. */
 import type { Gateway } from '../gateway.ts';
+import { LOCAL } from '../people.ts';
 import { keyTypeOf } from '../wire/did.ts';
+import { signInLink } from './console.ts';
 import type { District } from './district.ts';
 import type { CheckLine } from './gate.ts';
 
 const EVERY_MS = 5_000;
+/** How long whoever opens the link of the demo stays signed in, in seconds. */
+const DEMO_SESSION_S = 7 * 86_400;
 const n = (x: number): string => x.toLocaleString('en-US');
 
 const certified = (of: { certificates: number; mintedWh: number } | undefined): string =>
@@ -20,7 +24,7 @@ export class Narrator {
     console.log(`${new Date().toISOString().slice(11, 19)}  ${line}`);
   }
 
-  introduce({ info, parts }: Gateway): void {
+  introduce({ info, parts, sessions }: Gateway): void {
     const size = parts.log.size;
     this.say(
       size > 1
@@ -31,6 +35,9 @@ export class Narrator {
     if (info.rpc) this.say(`chain   ${info.rpc}, contract ${info.anchors}`);
     this.say(`mqtt    ${info.mqtt}   devices publish to up/{did}/cose or up/{did}/senml`);
     this.say(`http    ${info.http}   /health /metrics /log/checkpoint, API at ${info.http}/docs`);
+    // Whoever sees this terminal owns the demo. A link is good once; sejong-edge console makes another.
+    const { code } = sessions.makeCode({ name: 'owner', role: 'operator', seconds: DEMO_SESSION_S, by: LOCAL });
+    this.say(`console ${signInLink(info.http, code)}   good once, for 10 minutes; then: npm run edge -- console`);
     this.#toldAnchor = parts.anchorer?.transactions.list(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0;
   }
 
