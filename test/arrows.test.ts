@@ -12,6 +12,7 @@ const LAYERS: [string, string[]][] = [
   ['edge/faults.ts', []],
   ['edge/caps.ts', []],
   ['edge/guard.ts', []],
+  ['edge/service/', ['edge/service/']],
   ['edge/wire/', ['edge/errors.ts', 'edge/wire/']],
   // Protocols of devices, pure; and what device kinds are, which names drivers.
   ['edge/drivers/', ['edge/errors.ts', 'edge/wire/', 'edge/drivers/']],

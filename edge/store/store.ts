@@ -179,6 +179,11 @@ export class Store {
     return { count: this.#writer?.commits ?? 0, lastMs: this.#writer?.lastCommitMs ?? 0 };
   }
 
+  /** Resolves when the writer has done what was asked of it before. @throws EdgeError STORE_UNAVAILABLE when it is gone */
+  async answers(): Promise<void> {
+    await this.#writer?.answers();
+  }
+
   /** Closes it as no clean stop does, with the lock still held: for whoever sets the file aside. */
   async leave(): Promise<StoreLock> {
     this.#reader.close();

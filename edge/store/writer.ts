@@ -98,8 +98,11 @@ export class Writer {
   #onReply({ problems }: WriterReply): void {
     const done = this.#underWay ?? [];
     this.#underWay = undefined;
-    if (problems.includes(null)) this.commits++;
-    this.lastCommitMs = performance.now() - this.#started;
+    // What had nothing to write says nothing about the disk.
+    if (done.some(({ job }) => job.entries || job.emptyLog || job.statements.length > 0)) {
+      if (problems.includes(null)) this.commits++;
+      this.lastCommitMs = performance.now() - this.#started;
+    }
     done.forEach(({ resolve, reject }, i) => {
       const problem = problems[i];
       if (problem) reject(new EdgeError('STORE_UNAVAILABLE', problem));
@@ -115,6 +118,18 @@ export class Writer {
     this.#underWay = undefined;
     for (const { reject } of lost) reject(new EdgeError('STORE_UNAVAILABLE', error.message));
     this.#next();
+  }
+
+  /**
+   * Resolves when the thread has done all that was asked before, with whatever success: a full disk does not make it
+   * dead. @throws EdgeError STORE_UNAVAILABLE when it is gone
+   */
+  async answers(): Promise<void> {
+    try {
+      await this.write({ statements: [] });
+    } catch (error) {
+      if (this.#gone) throw error;
+    }
   }
 
   /** Waits for what was asked before, then closes the database (which checkpoints the WAL). */
