@@ -236,6 +236,24 @@ const table = {
     title: 'The claim is in a state that does not allow this',
     todo: 'A pending claim may be confirmed, an open or pending one dropped; the others are final. See GET /claims.',
   },
+  CARE_UNFIT: {
+    status: 422,
+    act: 'refuse',
+    title: 'Nobody can be looked after by this device',
+    todo: 'Name an active meter of a household (a sealed kind that bills 1-0:1.8.0), of which nobody is looked after yet.',
+  },
+  CARE_UNKNOWN: {
+    status: 404,
+    act: 'refuse',
+    title: 'Nobody is looked after by this device',
+    todo: 'See GET /care. Who has not asked for it, or has withdrawn, is not there.',
+  },
+  CARE_FULL: {
+    status: 409,
+    act: 'refuse',
+    title: 'As many people are looked after as this gateway may',
+    todo: 'End it for those who no longer need it (POST /care/{did}/withdraw).',
+  },
   CLAIMS_FULL: {
     status: 507,
     act: 'retry',

@@ -6,6 +6,7 @@ import { Receipts } from './api/receipts.ts';
 import { Api } from './api/server.ts';
 import type { HealthView } from './api/views.ts';
 import { Caps } from './caps.ts';
+import { Caring } from './caring.ts';
 import { ChainPlace } from './chain/place.ts';
 import {
   type Checking,
@@ -55,6 +56,7 @@ import { startSerialLines } from './serial-lines.ts';
 import { serialPorts } from './serial-ports.ts';
 import { Sessions } from './sessions.ts';
 import { Audits } from './store/audit.ts';
+import { Cares, careTraces } from './store/care.ts';
 import { Claims } from './store/claims.ts';
 import type { Device, Devices } from './store/devices.ts';
 import { Disk } from './store/disk.ts';
@@ -304,7 +306,13 @@ async function build(
     devices,
     quarantine,
     asides: () => epoch.asides,
-    others: [forgettable(checking, store), ...tracesOf(store, devices), registry.forgettable, custodian.forgettable],
+    others: [
+      forgettable(checking, store),
+      ...tracesOf(store, devices),
+      careTraces(store),
+      registry.forgettable,
+      custodian.forgettable,
+    ],
     report: warn,
   });
   closers.push(() => forgetting.stop());
@@ -427,6 +435,11 @@ async function build(
       people,
       sessions,
       claiming,
+      care: new Caring({
+        ...{ devices, entries, people, isSealed },
+        cares: new Cares(store),
+        billedOf: (kind) => profiles.billedOf(kind),
+      }),
       review: new Review({ accept, custodian, quarantine }),
       failures: failedLogins(config.http.maxFailedLogins),
       ...deeds(people, devices, enrolment, accept, forgetting),

@@ -178,6 +178,9 @@ const LAYERS: [string, string[]][] = [
     ['edge/errors.ts', 'edge/wire/', 'edge/tokens.ts', 'edge/people.ts', 'edge/intake/', 'edge/store/'],
   ],
   ['edge/sessions.ts', ['edge/errors.ts', 'edge/tokens.ts', 'edge/people.ts']],
+  // Rules alone; what joins them with the log is above.
+  ['edge/care/', ['edge/errors.ts', 'edge/care/']],
+  ['edge/caring.ts', ['edge/errors.ts', 'edge/wire/', 'edge/care/', 'edge/store/', 'edge/tokens.ts', 'edge/people.ts']],
   ['edge/review.ts', ['edge/errors.ts', 'edge/tokens.ts', 'edge/people.ts', 'edge/intake/', 'edge/store/']],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],

@@ -13,6 +13,7 @@ import type { Quarantine } from '../store/quarantine.ts';
 import type { Successions } from '../store/successions.ts';
 import type { IssuedToken, IssuedTokens } from '../store/tokens.ts';
 import type { Issued, Person, Role, Tokens } from '../tokens.ts';
+import type { SubjectView, Verdict } from './care-views.ts';
 import type { AskedView, CityBundleView, GateView } from './check-views.ts';
 import type { CreditsParts } from './credits-parts.ts';
 import type {
@@ -95,6 +96,13 @@ export type ApiParts = {
     prove: (id: string, did: string, proof: string) => Promise<ClaimView>;
     confirm: (id: string, fingerprint: string, by: Person) => Promise<Device>;
     drop: (id: string, by: Person) => Promise<ClaimView>;
+  };
+  /** People who have asked to be looked after. */
+  care: {
+    list: () => Promise<SubjectView[]>;
+    begin: (did: string, consent: string, untilMs: number | null, by: Person) => Promise<SubjectView>;
+    decide: (did: string, decision: Verdict, note: string, by: Person) => Promise<SubjectView>;
+    withdraw: (did: string, by: Person) => Promise<void>;
   };
   /** Failed logins by address: whether there were too many, and one more. */
   failures: { tooMany: (address: string) => boolean; one: (address: string) => void };

@@ -12,6 +12,7 @@ import Value from 'typebox/value';
 import { EdgeError, ERRORS } from '../errors.ts';
 import type { Certificate } from '../tls.ts';
 import { type Person, ROLES, type Role } from '../tokens.ts';
+import { careRoutes } from './care.ts';
 import { certificateRoutes } from './certificates.ts';
 import { checkRoutes } from './checks.ts';
 import { claimRoutes } from './claims.ts';
@@ -154,6 +155,7 @@ export class Api {
     statusRoutes(server, parts);
     peopleRoutes(server, parts);
     sessionRoutes(server, parts, this.#o.onTooManyFailures);
+    careRoutes(server, parts);
     claimRoutes(server, parts, this.#o.onTooManyFailures);
     const events = eventRoutes(server, parts, {
       maxStreams: this.#o.maxEventStreams,

@@ -94,6 +94,25 @@ export class Entries {
     );
   }
 
+  /** One device's, the first at a counter or after it. */
+  fromCounter(device: number, epoch: number, seq: number): EntryRow | undefined {
+    return this.#rows(
+      `SELECT ${COLUMNS} ${FROM} WHERE device = ? AND (epoch, seq) >= (?, ?) ORDER BY epoch, seq LIMIT 1`,
+      device,
+      epoch,
+      seq,
+    )[0];
+  }
+
+  /** One device's, the last of a boot epoch. */
+  lastOfEpoch(device: number, epoch: number): EntryRow | undefined {
+    return this.#rows(
+      `SELECT ${COLUMNS} ${FROM} WHERE device = ? AND epoch = ? ORDER BY seq DESC LIMIT 1`,
+      device,
+      epoch,
+    )[0];
+  }
+
   /** In the order of arrival by the wall clock, received in [fromMs, toMs), after the entry with index `after`. */
   pageByTime(after: number, fromMs: number, toMs: number, limit: number): EntryRow[] {
     const start = after < 0 ? undefined : this.get(after);

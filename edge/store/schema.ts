@@ -426,6 +426,27 @@ CREATE TABLE marks (
 ) STRICT;
 `;
 
+/** Who has asked to be looked after (care.ts). */
+const CARE = `
+CREATE TABLE care (
+  device INTEGER PRIMARY KEY,
+  since_ms INTEGER NOT NULL,
+  until_ms INTEGER,
+  consent TEXT NOT NULL,
+  made_by TEXT NOT NULL
+) STRICT;
+CREATE TABLE care_decisions (
+  id INTEGER PRIMARY KEY,
+  device INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  by TEXT NOT NULL,
+  grade TEXT NOT NULL,
+  decision TEXT NOT NULL,
+  note TEXT NOT NULL
+) STRICT;
+CREATE INDEX care_decisions_device ON care_decisions (device);
+`;
+
 export const MIGRATIONS: readonly string[] = [
   TABLES,
   RECEIPTS,
@@ -438,5 +459,6 @@ export const MIGRATIONS: readonly string[] = [
   PEOPLE,
   CREDITS,
   MARKS,
+  CARE,
 ];
 export const SCHEMA_VERSION = MIGRATIONS.length;
