@@ -339,6 +339,12 @@ const table = {
     title: 'The gateway failed at this request',
     todo: "Look at the gateway's log around this time.",
   },
+  CONSOLE_BUILD: {
+    status: 503,
+    act: 'retry',
+    title: 'The console could not be built',
+    todo: 'All else works without it. Make room in the data folder, and see that npm ci went through (esbuild brings a program of its own).',
+  },
   STORE_UNAVAILABLE: {
     status: 503,
     act: 'retry',

@@ -19,6 +19,7 @@ import {
 } from './checking.ts';
 import { Claiming } from './claiming.ts';
 import type { Config } from './config.ts';
+import { buildConsole } from './console-build.ts';
 import { Crediting, creditParts } from './crediting.ts';
 import { certificateSchema } from './credits/certificate.ts';
 import { sayDeeds } from './deeds.ts';
@@ -446,6 +447,7 @@ async function build(
       profiles: profilesPart(profiles, isSealed),
       health,
       samples: () => collectSamples(parts),
+      console: () => buildConsole(join(config.dataFolder, 'cache')),
       ...witnessParts(witnessing, log),
       ...checkParts(checking, store, people),
       ...succession({ people, devices, enrolment, store, billedOf: (kind) => profiles.billedOf(kind) }),

@@ -114,6 +114,8 @@ export type ApiParts = {
   };
   health: () => HealthView;
   samples: () => Sample[];
+  /** The folder of the console's files, which are made now where they are not there. @throws EdgeError CONSOLE_BUILD */
+  console: () => Promise<string>;
   /** The secret is there once, for custody gateway. */
   enrol: (device: NewDeviceView, by: Person) => Promise<{ device: Device; secret?: string }>;
   setStatus: (did: string, status: DeviceStatus, replacedBy: string | null, by: Person) => Promise<Device>;

@@ -16,6 +16,7 @@ import { careRoutes } from './care.ts';
 import { certificateRoutes } from './certificates.ts';
 import { checkRoutes } from './checks.ts';
 import { claimRoutes } from './claims.ts';
+import { consoleRoutes } from './console.ts';
 import { deviceRoutes } from './devices.ts';
 import { entryRoutes } from './entries.ts';
 import { eventRoutes } from './events.ts';
@@ -157,6 +158,7 @@ export class Api {
     sessionRoutes(server, parts, this.#o.onTooManyFailures);
     careRoutes(server, parts);
     claimRoutes(server, parts, this.#o.onTooManyFailures);
+    consoleRoutes(server, parts.console, this.#o.onError);
     const events = eventRoutes(server, parts, {
       maxStreams: this.#o.maxEventStreams,
       onFull: this.#o.onReadersFull,

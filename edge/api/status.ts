@@ -8,9 +8,6 @@ import { bearer, needs, type Server } from './server.ts';
 import { AnchorView, HealthView, Index, page, QuarantineView } from './views.ts';
 
 export function statusRoutes(server: Server, parts: ApiParts): void {
-  // Until there is a console, whoever opens the address finds the description of the API.
-  server.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('/docs'));
-
   server.get(
     '/health',
     { schema: { summary: 'State of each part', tags: ['status'], response: { 200: HealthView } } },

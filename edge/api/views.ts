@@ -173,6 +173,7 @@ export const DeviceView = Type.Object({
     ),
   ),
 });
+export type DeviceView = Static<typeof DeviceView>;
 
 const Register = Type.Union([
   Type.Object(
@@ -273,6 +274,7 @@ export const QuarantineView = Type.Object({
   times: Type.Integer({ description: 'How often these same bytes came' }),
   bytes: Base64,
 });
+export type QuarantineView = Static<typeof QuarantineView>;
 
 export const ReceiptView = Type.Object({
   format: Type.String(),
@@ -289,6 +291,7 @@ export const ReceiptView = Type.Object({
     }),
   ),
 });
+export type ReceiptView = Static<typeof ReceiptView>;
 
 export const OpeningView = Type.Object({
   format: Type.String(),

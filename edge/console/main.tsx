@@ -1,8 +1,67 @@
 /** The console: one page, built by esbuild (edge/console-build.ts), served at `/`. */
 import { render } from 'preact';
+import { useState } from 'preact/hooks';
+import { reachable } from './api.ts';
+import words from './main.words.ts';
+import { Controls, Nav, TopBar } from './nav.tsx';
+import { PAGES } from './pages/pages.ts';
+import { href, route } from './router.ts';
+import { may, session } from './session.ts';
+import { SignIn } from './sign-in.tsx';
+import './style.css';
+import { Dialog, Empty, Page } from './ui/index.ts';
+import { useWords } from './words.ts';
 
 function App() {
-  return <main>Sejong Edge</main>;
+  const w = useWords(words);
+  const [more, setMore] = useState(false);
+  const { page: name, params } = route.value;
+  const row = PAGES[name];
+  if (!session.value && !row?.open)
+    return (
+      <>
+        <SignIn />
+        <div class="corner">
+          <Controls />
+        </div>
+      </>
+    );
+  const Shown = row?.page;
+  const allowed = !row?.role || may(row.role);
+  return (
+    <div class="shell">
+      <button type="button" class="skip" onClick={() => document.getElementById('content')?.focus()}>
+        {w.skip}
+      </button>
+      <TopBar />
+      <Nav current={row?.under ?? name} onMore={() => setMore(true)} />
+      <main id="content" tabIndex={-1}>
+        {!reachable.value && (
+          <p class="away" role="status">
+            <span aria-hidden="true">✕ </span>
+            {w.away}
+          </p>
+        )}
+        {Shown && allowed ? (
+          <Shown key={[name, ...params].join('/')} />
+        ) : Shown && row.role ? (
+          <Page title={w[name as 'people'] ?? name}>
+            <Empty title={w.roleMissing(w[row.role])}>{w.roleMissingWhy}</Empty>
+          </Page>
+        ) : (
+          <Page title={w.unknown}>
+            <Empty title={w.unknown}>
+              {w.unknownWhy} <a href={href('now')}>{w.toNow}</a>
+            </Empty>
+          </Page>
+        )}
+      </main>
+      <Dialog open={more} title={w.more} onClose={() => setMore(false)}>
+        <Nav current={row?.under ?? name} whole onGone={() => setMore(false)} />
+        <Controls />
+      </Dialog>
+    </div>
+  );
 }
 
-render(<App />, document.body);
+render(<App />, document.getElementById('app') as HTMLElement);

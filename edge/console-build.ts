@@ -1,0 +1,85 @@
+/**
+ * The console's files, made from edge/console by esbuild. A folder that was built ahead (a package brings one) is taken
+ * as it is; else the result is kept under the hash of all that it is made of, so that it is made once.
+ */
+import { hash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { BuildOptions } from 'esbuild';
+import { EdgeError } from './errors.ts';
+
+const EDGE = fileURLToPath(new URL('.', import.meta.url));
+const SOURCE = join(EDGE, 'console');
+/** Beside its sources, where a package was made with it. */
+export const PREBUILT = join(SOURCE, 'dist');
+
+/** What changes the result when it changes, beside the versions of packages. */
+const FOLDERS = ['console', 'wire', 'log', 'credits', 'chain'];
+
+const common: BuildOptions = {
+  absWorkingDir: EDGE,
+  bundle: true,
+  format: 'esm',
+  target: ['es2023', 'chrome123', 'firefox120', 'safari17.5'],
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  minify: true,
+  legalComments: 'none',
+  charset: 'utf8',
+  logLevel: 'silent',
+};
+
+/**
+ * @param cacheFolder is made where it is not there; others' results in it (console-*) are taken away
+ * @returns folder with index.html, app.js, app.css and what else the page asks for
+ * @throws EdgeError CONSOLE_BUILD
+ */
+export async function buildConsole(cacheFolder: string): Promise<string> {
+  if (existsSync(join(PREBUILT, 'index.html'))) return PREBUILT;
+  const name = `console-${fingerprint()}`;
+  const folder = join(cacheFolder, name);
+  if (existsSync(join(folder, 'index.html'))) return folder;
+  let made: string | undefined;
+  try {
+    mkdirSync(cacheFolder, { recursive: true });
+    made = mkdtempSync(join(cacheFolder, '.console-'));
+    await bundle(made);
+    for (const old of readdirSync(cacheFolder))
+      if (/^\.?console-/.test(old) && join(cacheFolder, old) !== made)
+        rmSync(join(cacheFolder, old), { recursive: true });
+    renameSync(made, folder);
+    return folder;
+  } catch (error) {
+    if (made) rmSync(made, { recursive: true, force: true });
+    throw new EdgeError('CONSOLE_BUILD', (error as Error).message.slice(0, 2000));
+  }
+}
+
+/** @param folder must be there and empty */
+export async function bundle(folder: string): Promise<void> {
+  const esbuild = await import('esbuild');
+  try {
+    await esbuild.build({
+      ...common,
+      entryPoints: { app: join(SOURCE, 'main.tsx'), index: join(SOURCE, 'index.html'), icon: join(SOURCE, 'icon.svg') },
+      loader: { '.html': 'copy', '.svg': 'copy' },
+      outdir: folder,
+    });
+  } finally {
+    await esbuild.stop(); // its process would outlive the build, idle
+  }
+}
+
+function fingerprint(): string {
+  const texts: string[] = [];
+  const add = (path: string): void => {
+    texts.push(path, hash('sha256', readFileSync(join(EDGE, path))));
+  };
+  add('../package.json'); // it pins each package that goes in, and the bundler
+  for (const file of readdirSync(EDGE)) if (file.endsWith('.ts')) add(file);
+  for (const folder of FOLDERS)
+    for (const entry of readdirSync(join(EDGE, folder), { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) add(join(entry.parentPath.slice(EDGE.length), entry.name));
+  return hash('sha256', texts.join('\n')).slice(0, 16);
+}

@@ -1,0 +1,3 @@
+import { words } from '../words.ts';
+
+export default words({ title: 'Entry' }, { title: '항목' });

@@ -1,0 +1,3 @@
+import { words } from '../words.ts';
+
+export default words({ title: 'Verify' }, { title: '검증' });
