@@ -12,7 +12,7 @@ import { NEAR } from './credits/time.ts';
 import { EdgeError } from './errors.ts';
 import { type Checkpoint, openCheckpoint, parseVerifierKey } from './log/checkpoint.ts';
 import { leafHash, verifyInclusion } from './log/merkle.ts';
-import type { Step } from './verify.ts';
+import { type PlannedStep, runSteps, type Step } from './verify.ts';
 import { billedOf, DAY, HOUR } from './wire/boundary.ts';
 import { decodeEnvelope, type Envelope } from './wire/envelope.ts';
 import { verifyEnvelope } from './wire/verify.ts';
@@ -30,52 +30,73 @@ const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCas
  * @param pinned `issuer`: the gateway's DID, `key`: the log's verifier key, where the auditor knows them
  * @returns the name of the first step that failed, undefined when all hold
  */
-export async function verifyCertificate(
+export const verifyCertificate = (
   bytes: Uint8Array,
-  pinned: { issuer?: string | undefined; key?: string | undefined },
+  pinned: Pinned,
   chain: readonly ChainCheck[],
   say: (step: Step) => void,
-): Promise<string | undefined> {
+): Promise<string | undefined> => runSteps(certificateSteps(bytes, pinned, chain).steps, say);
+
+export type Pinned = { issuer?: string | undefined; key?: string | undefined };
+
+/** The steps of {@link verifyCertificate}, to be run in their order; `found` fills while they are. */
+export function certificateSteps(
+  bytes: Uint8Array,
+  pinned: Pinned,
+  chain: readonly ChainCheck[],
+): { steps: PlannedStep[]; found: { file?: SignedFile } } {
+  const found: { file?: SignedFile } = {};
   let file!: SignedFile;
   let certificate!: Certificate;
   let checkpoint!: Checkpoint;
   const envelopes: Envelope[] = [];
-  const steps: [string, () => string | Promise<string>][] = [
-    [
-      'file format',
-      () => {
+  const steps: PlannedStep[] = [
+    {
+      name: 'file format',
+      run: (show) => {
+        show('file', bytes);
         file = parseFile(bytes);
+        found.file = file;
         certificate = asCertificateCredential(file.credential).credentialSubject;
         const { identity, energy, slot } = certificate;
         return `${identity.id}: ${energy.wh} Wh of ${slot.start}, ${file.claims.length} claims`;
       },
-    ],
-    ['claims', () => checkClaims(file, certificate)],
-    ['token', () => checkToken(file, certificate)],
-    ['mint event', () => checkMint(file, certificate)],
-    ['slot', () => checkSlot(certificate)],
-    ['registers', () => checkRegisters(certificate)],
-    ['cap', () => checkCap(certificate)],
-    [
-      'envelopes',
-      () => {
-        for (const { entry } of file.entries) envelopes.push(decodeEnvelope(bytesOf(entry)));
+    },
+    { name: 'claims', run: () => checkClaims(file, certificate) },
+    { name: 'token', run: () => checkToken(file, certificate) },
+    { name: 'mint event', run: () => checkMint(file, certificate) },
+    { name: 'slot', run: () => checkSlot(certificate) },
+    { name: 'registers', run: () => checkRegisters(certificate) },
+    { name: 'cap', run: () => checkCap(certificate) },
+    {
+      name: 'envelopes',
+      run: (show) => {
+        for (const { entry } of file.entries) {
+          show('envelope', bytesOf(entry));
+          envelopes.push(decodeEnvelope(bytesOf(entry)));
+        }
         return checkEnvelopes(file, certificate, envelopes);
       },
-    ],
-    [
-      'device signatures',
-      () => {
-        for (const envelope of envelopes) verifyEnvelope(envelope);
+    },
+    {
+      name: 'device signatures',
+      run: (show) => {
+        for (const envelope of envelopes) {
+          show('signed', envelope.signed);
+          show('signature', envelope.signature);
+          verifyEnvelope(envelope);
+        }
         return `${envelopes.length === 1 ? 'the profile' : 'both readings'} by ${certificate.meter.device}`;
       },
-    ],
-    [
-      'checkpoint signature',
-      () => {
+    },
+    {
+      name: 'checkpoint signature',
+      run: (show) => {
         const key = parseVerifierKey(pinned.key ?? file.log.key);
         if (pinned.key !== undefined && pinned.key.trim() !== file.log.key)
           invalid(`it is of the log with the key ${file.log.key}`);
+        show('verifier key', pinned.key?.trim() ?? file.log.key);
+        show('note', file.log.checkpoint);
         checkpoint = openCheckpoint(file.log.checkpoint, key);
         const { log } = certificate.meter;
         if (checkpoint.origin !== key.name) invalid(`the checkpoint is of ${checkpoint.origin}`);
@@ -87,46 +108,39 @@ export async function verifyCertificate(
           invalid('the certificate names another root than the checkpoint');
         return `by ${checkpoint.origin}, ${checkpoint.size} entries${pinned.key === undefined ? `; its key as the file has it: ${file.log.key}` : ''}`;
       },
-    ],
-    [
-      'inclusion',
-      () => {
-        for (const { index, entry, path } of file.entries)
+    },
+    {
+      name: 'inclusion',
+      run: (show) => {
+        for (const { index, entry, path } of file.entries) {
+          show('leaf hash', leafHash(bytesOf(entry)));
+          for (const hash of path) show('path', bytesOf(hash));
           if (!verifyInclusion(leafHash(bytesOf(entry)), index, checkpoint.size, path.map(bytesOf), checkpoint.root))
             invalid(`the path does not lead from entry ${index} to the root of ${checkpoint.size} entries`);
+        }
+        show('root', checkpoint.root);
         return `${file.entries.map(({ index }) => `entry ${index}`).join(' and ')} in the tree of ${checkpoint.size} entries`;
       },
-    ],
-    [
-      'certificate proof',
-      () => {
+    },
+    {
+      name: 'certificate proof',
+      run: () => {
         if (pinned.issuer !== undefined && pinned.issuer !== file.credential.issuer)
           invalid(`it is by ${file.credential.issuer}`);
         verifyCertificateProof(file.credential);
         return `by ${file.credential.issuer}${pinned.issuer === undefined ? ', as the file has it' : ''}`;
       },
-    ],
-    [
-      'file proof',
-      () => {
+    },
+    {
+      name: 'file proof',
+      run: () => {
         verifyFileProof(file);
         return `the gateway put it together at ${file.made}`;
       },
-    ],
-    ...chain.map(({ name, run }): [string, () => Promise<string>] => [name, () => run(file, checkpoint)]),
+    },
+    ...chain.map(({ name, run }): PlannedStep => ({ name, run: () => run(file, checkpoint) })),
   ];
-  for (const [name, step] of steps)
-    try {
-      say({ ok: true, name, detail: await step() });
-    } catch (error) {
-      const detail =
-        error instanceof EdgeError
-          ? `${error.code}: ${error.detail}`
-          : ((error as Error).message.split('\n')[0] as string);
-      say({ ok: false, name, detail });
-      return name;
-    }
-  return undefined;
+  return { steps, found };
 }
 
 const versionsOf = ({ identity, meter, slot }: Certificate) =>

@@ -1,59 +1,49 @@
 /** What an auditor asks the chain of a certificate: the slot, and the events of the transactions that it names. */
-import type { Hex, PublicClient } from 'viem';
+import { decodeFunctionResult, encodeFunctionData, type Hex, numberToHex } from 'viem';
 import { EdgeError } from '../errors.ts';
 import { type CreditsEvent, creditsAbi, decodeCreditsLog } from './credits-contract.ts';
-import { chainError, rpcClient } from './rpc.ts';
-
-const TIMEOUT_MS = 15_000;
+import { NodeReader, NodeRefusal } from './node-reader.ts';
 
 export type SlotOnChain = { certified: boolean; wh: number; claimed: number };
 
+type Log = { address: string; topics: Hex[]; data: Hex };
+type Receipt = { status?: string; blockNumber?: string; logs?: Log[] } | null;
+
 export class CreditsReader {
-  readonly #client: PublicClient;
+  readonly #node: NodeReader;
 
   constructor(rpc: string) {
-    this.#client = rpcClient(rpc, TIMEOUT_MS);
+    this.#node = new NodeReader(rpc);
   }
 
   /** @throws EdgeError CHAIN_AWAY, CHAIN_WRONG */
   async chainId(): Promise<number> {
-    return this.#try(() => this.#client.getChainId());
+    return this.#try(() => this.#node.chainId());
   }
 
   async slotOf(credits: string, meteringPoint: string, slot: number): Promise<SlotOnChain> {
-    const [certified, wh, claimed] = await this.#try(() =>
-      this.#client.readContract({
-        address: credits as Hex,
-        abi: creditsAbi,
-        functionName: 'slotOf',
-        args: [meteringPoint as Hex, slot],
-      }),
-    );
+    const functionName = 'slotOf';
+    const [certified, wh, claimed] = await this.#try(async () => {
+      const call = encodeFunctionData({ abi: creditsAbi, functionName, args: [meteringPoint as Hex, slot] });
+      return decodeFunctionResult({ abi: creditsAbi, functionName, data: await this.#node.call(credits, call) });
+    });
     return { certified, wh, claimed };
   }
 
   /** The id of a day's tokens in its newest version, 0x and 64 hex digits. */
   async idOf(credits: string, meteringPoint: string, day: number): Promise<string> {
-    const id = await this.#try(() =>
-      this.#client.readContract({
-        address: credits as Hex,
-        abi: creditsAbi,
-        functionName: 'idOf',
-        args: [meteringPoint as Hex, day],
-      }),
-    );
-    return `0x${id.toString(16).padStart(64, '0')}`;
+    const functionName = 'idOf';
+    const id = await this.#try(async () => {
+      const call = encodeFunctionData({ abi: creditsAbi, functionName, args: [meteringPoint as Hex, day] });
+      return decodeFunctionResult({ abi: creditsAbi, functionName, data: await this.#node.call(credits, call) });
+    });
+    return numberToHex(id, { size: 32 });
   }
 
   /** What a contract said in a transaction that went through; undefined where the chain has none of that hash. */
   async eventsOf(credits: string, transaction: string): Promise<{ block: number; events: CreditsEvent[] } | undefined> {
-    const receipt = await this.#try(() =>
-      this.#client.getTransactionReceipt({ hash: transaction as Hex }).catch((error: Error) => {
-        if (error.name === 'TransactionReceiptNotFoundError') return undefined;
-        throw error;
-      }),
-    );
-    if (receipt?.status !== 'success') return undefined;
+    const receipt = (await this.#try(() => this.#node.ask('eth_getTransactionReceipt', transaction))) as Receipt;
+    if (receipt?.status !== '0x1' || !Array.isArray(receipt.logs)) return undefined;
     const events = receipt.logs
       .filter(({ address }) => address.toLowerCase() === credits.toLowerCase())
       .flatMap(({ topics, data }) => decodeCreditsLog(topics, data) ?? []);
@@ -64,8 +54,10 @@ export class CreditsReader {
     try {
       return await ask();
     } catch (error) {
-      const wrong = chainError(error, this.#client);
-      throw wrong.code === 'CHAIN_WRONG' ? new EdgeError('CHAIN_WRONG', 'there is no Credits contract there') : wrong;
+      // Neither what a node answers nor what it refuses is that of our contract.
+      if (error instanceof NodeRefusal || (error as Error).name.startsWith('Abi'))
+        throw new EdgeError('CHAIN_WRONG', 'there is no Credits contract there');
+      throw this.#node.errorOf(error);
     }
   }
 }
