@@ -1,0 +1,87 @@
+/**
+ * How code of the gateway is bundled for where there is no Node, or an older one: the console's pages, and the verifier
+ * as one file (flows/lib/verify.cjs), which is kept in the repository.
+ *
+ *   node edge/console-bundle.ts [--check]    writes flows/lib/verify.cjs, or says whether it is current
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const VERIFIER = here('../flows/lib/verify.cjs');
+
+const SHA256 = 'log/sha256.ts';
+const ERRORS = 'errors.ts';
+
+/** Puts some files in the place of others, and of node:fs and node:zlib, which no code uses that is run there. */
+const inPlaceOf = (files: Readonly<Record<string, string>>): Plugin => ({
+  name: 'in-place-of',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /\/(sha256|errors)\.ts$/, namespace: 'file' }, ({ resolveDir, path, importer }) => {
+      const wanted = new URL(path, `file://${resolveDir}/`).pathname;
+      const found = Object.keys(files).find((file) => here(file) === wanted);
+      return found && importer !== here(files[found] as string) ? { path: here(files[found] as string) } : undefined;
+    });
+    onResolve({ filter: /^node:(fs|zlib)$/ }, () => ({ path: here('console/verify/no-node.ts') }));
+  },
+});
+
+/** Puts what works without Node in the place of what doesn't. */
+export const portable: Plugin = inPlaceOf({ [SHA256]: 'console/verify/sha256.ts' });
+const alone: Plugin = inPlaceOf({
+  [SHA256]: 'console/verify/sha256.ts',
+  [ERRORS]: 'console/verify/errors.ts',
+});
+
+/** For a browser: an engine of the last two years. */
+export const FOR_PAGES = {
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  platform: 'browser',
+  target: ['es2022'],
+  plugins: [portable],
+  inject: [here('console/verify/buffer.ts'), here('console/verify/older.ts')],
+  define: { 'process.env.NODE_ENV': '"production"' },
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  legalComments: 'none',
+  logLevel: 'silent',
+} as const satisfies BuildOptions;
+
+const BANNER = `/**
+ * Made by \`node edge/console-bundle.ts\` from edge/console/verify/node.ts: do not edit. What it does, and with which
+ * options, is said there. Packages inside: @noble/curves, @noble/ed25519, @noble/hashes, @scure/base, canonicalize,
+ * cborg, typebox, viem (MIT and Apache-2.0).
+ */`;
+
+/** The verifier as CommonJS for Node 18 and later, without dependencies. */
+export async function bundleVerifier(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [here('console/verify/node.ts')],
+    bundle: true,
+    minify: true,
+    format: 'cjs',
+    platform: 'node',
+    target: ['node18'],
+    plugins: [alone],
+    inject: [here('console/verify/older.ts')],
+    banner: { js: BANNER },
+    legalComments: 'none',
+    logLevel: 'silent',
+    charset: 'utf8',
+    write: false,
+    absWorkingDir: here('..'),
+  });
+  return (outputFiles[0] as { text: string }).text;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const made = await bundleVerifier();
+  if (!process.argv.includes('--check')) writeFileSync(VERIFIER, made);
+  else if (readFileSync(VERIFIER, 'utf8') !== made) {
+    console.error(`${VERIFIER} is not current: node edge/console-bundle.ts`);
+    process.exitCode = 1;
+  }
+}
