@@ -87,6 +87,16 @@ const LAYERS: [string, string[]][] = [
       ...['commitment', 'credits-reader'].map((f) => `edge/chain/${f}.ts`),
     ],
   ]),
+  // The same tool for where there is no Node: what it is bundled with, and what stands in for Node.
+  ['edge/console-bundle.ts', []],
+  [
+    'edge/console/verify/',
+    [
+      ...['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/credits/', 'edge/chain/entry-call.ts', 'edge/verify.ts'],
+      ...['gap', 'bundle', 'certificate', 'certificate-chain'].map((f) => `edge/verify-${f}.ts`),
+      'edge/console/verify/',
+    ],
+  ],
   ['edge/credit-samples.ts', ['edge/api/parts.ts', 'edge/store/']],
   // Builds certificates and credits for gateway.ts.
   [
