@@ -1,0 +1,48 @@
+/**
+ * A node that tells of certificates or alarms, from now, from the start, or from where it stopped. They are few, so its
+ * place is saved with each: after it was told. A process that is killed in between tells the last one again.
+ */
+'use strict';
+
+const { PlaceFile } = require('./places.cjs');
+const { FIRST } = require('./stream.cjs');
+
+/** @param options {kind: 'certificate'|'alarm', from: 'now'|'start'|'stopped', event: (data) => void, open?: () => Promise} */
+function newsReader(node, RED, begun, { kind, from, event, open }) {
+  const { gateway, fault } = begun;
+  const file = new PlaceFile(RED.settings.userDir, node.id);
+  const keeps = from === 'stopped';
+  let saved;
+  try {
+    saved = keeps ? file.load() : undefined;
+  } catch (error) {
+    begun.showProblem({ code: 'FLOW_PLACE_UNUSABLE' });
+    begun.fail(fault('FLOW_PLACE_UNUSABLE', error.message));
+    return;
+  }
+  const save = () =>
+    file
+      .save(() => ({ kind, place: reader.place }))
+      .catch((error) => begun.fail(fault('FLOW_PLACE_UNUSABLE', error.message)));
+  const reader = {
+    kind,
+    place: from === 'start' ? FIRST[kind] : saved?.kind === kind ? saved.place : undefined,
+    open: () => {
+      if (keeps && reader.place !== undefined) void save();
+      open?.().catch(begun.fail);
+    },
+    event: (data) => {
+      event(data);
+      if (keeps) void save();
+    },
+  };
+  const unread = gateway.read(reader);
+  node.on('close', (isRemoved, done) => {
+    unread();
+    if (keeps && isRemoved) file.remove();
+    if (keeps && !isRemoved && reader.place !== undefined) save().then(() => done());
+    else done();
+  });
+}
+
+module.exports = { newsReader };

@@ -1,0 +1,196 @@
+/**
+ * The one stream of events that all nodes of one gateway share. It comes back by itself, with a growing pause, and
+ * goes on where it was.
+ *
+ * A reader is {kind, place, event(data), open(state), closed(fault, againMs)}. Of `entry` the stream only brings what
+ * is new; who wants what was before pages through /entries (readings-in does). Of `certificate` and `alarm` a reader
+ * has a place: what stands in the id of the last event that it was told. Undefined is now.
+ */
+'use strict';
+
+const { Backoff } = require('./backoff.cjs');
+const { EventParser } = require('./event-stream.cjs');
+const { problemOf } = require('./fault.cjs');
+
+/** The gateway pings each 15 s. */
+const SILENT_MS = 45_000;
+const ANSWER_MS = 20_000;
+/** So that nodes that are deployed together open one stream together. */
+const SETTLE_MS = 25;
+
+/** How their places stand in an id. They grow; what their numbers mean is the gateway's own. */
+const PLACED = {
+  certificate: { pattern: /,certificate:(\d+-\d+-\d+)/, first: '0-0-0' },
+  alarm: { pattern: /,alarm:(\d+)/, first: '0' },
+};
+
+function compare(a, b) {
+  const [x, y] = [a, b].map((place) => place.split('-').map(Number));
+  const at = x.findIndex((n, i) => n !== y[i]);
+  return at < 0 ? 0 : x[at] - y[at];
+}
+
+const placeIn = (id, kind) => PLACED[kind]?.pattern.exec(id)?.[1];
+
+class Stream {
+  #ask;
+  #open;
+  #onState;
+  #readers = new Set();
+  #backoff = new Backoff();
+  #settling;
+  #answer;
+  #turn = 0;
+  #log;
+  #closed = false;
+
+  /** @param ask gateway.ask; @param open opens an answer that does not end: (path, signal) => Promise<answer> */
+  constructor({ ask, open, onState }) {
+    this.#ask = ask;
+    this.#open = open;
+    this.#onState = onState;
+  }
+
+  /** @returns a function that takes the reader away */
+  add(reader) {
+    this.#readers.add(reader);
+    this.#settle();
+    return () => {
+      this.#readers.delete(reader);
+      this.#settle();
+    };
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#settling);
+    this.#end();
+  }
+
+  #settle() {
+    if (this.#closed) return;
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => {
+      this.#end();
+      if (this.#readers.size > 0) this.#connect();
+    }, SETTLE_MS);
+  }
+
+  #end() {
+    this.#turn++;
+    this.#backoff.stop();
+    this.#answer?.destroy();
+    this.#answer = undefined;
+  }
+
+  /** A turn is one connection; what comes of an older one is nobody's any more. */
+  #connect() {
+    const turn = ++this.#turn;
+    const isOver = () => turn !== this.#turn;
+    this.#run(isOver).catch((fault) => {
+      if (isOver()) return;
+      this.#end();
+      const againMs = this.#backoff.next(() => this.#connect(), fault.problem?.status === 401);
+      this.#onState({ state: 'away', problem: problemOf(fault), againMs });
+      for (const reader of this.#readers) reader.closed?.(fault, againMs);
+    });
+  }
+
+  async #run(isOver) {
+    const health = await this.#ask('/health', { open: true });
+    const { size } = await this.#ask('/entries?limit=1&after=0');
+    if (isOver()) return;
+    const log = health.log;
+    if (this.#log !== undefined && this.#log !== log)
+      // Another database: its alarms are counted anew.
+      for (const reader of this.#readers) if (reader.kind === 'alarm') reader.place = PLACED.alarm.first;
+    this.#log = log;
+    const placed = [...this.#readers].filter(({ kind }) => PLACED[kind]);
+    if (placed.some(({ place }) => place === undefined)) {
+      const now = await this.#now(isOver);
+      if (isOver()) return;
+      for (const reader of placed) reader.place ??= placeIn(now, reader.kind);
+    }
+    const earliest = (kind) =>
+      placed
+        .filter((reader) => reader.kind === kind && reader.place !== undefined)
+        .map(({ place }) => place)
+        .sort(compare)[0];
+    const from = [`entry:${size},checkpoint:0,anchor:0,quarantine:0`];
+    for (const kind of Object.keys(PLACED)) {
+      const place = earliest(kind);
+      if (place !== undefined) from.push(`${kind}:${place}`);
+    }
+    const kinds = [...new Set([...this.#readers].map(({ kind }) => kind))];
+    const answer = await this.#open(`/events?kinds=${kinds.join(',')}&from=${encodeURIComponent(from.join(','))}`);
+    if (isOver()) {
+      answer.destroy();
+      return;
+    }
+    this.#answer = answer;
+    this.#backoff.reset();
+    this.#onState({ state: 'connected' });
+    for (const reader of [...this.#readers]) reader.open?.({ size, log, did: health.did });
+    await this.#read(answer, (event) => this.#tell(event), isOver);
+  }
+
+  /** The id of an event that has just been: there is a checkpoint whatever else has happened. */
+  async #now(isOver) {
+    const answer = await this.#open('/events?kinds=checkpoint&from=entry:0,checkpoint:0,anchor:0,quarantine:0');
+    let id;
+    await this.#read(
+      answer,
+      (event) => {
+        id ??= event.id;
+        answer.destroy();
+      },
+      () => id !== undefined || isOver(),
+    );
+    return id ?? '';
+  }
+
+  /** Ends when it is over; throws when the connection ends before. */
+  #read(answer, tell, isOver) {
+    return new Promise((resolve, reject) => {
+      const parser = new EventParser((event) => {
+        if (!isOver()) tell(event);
+      });
+      const silent = setTimeout(() => answer.destroy(new Error('silent')), SILENT_MS);
+      answer.on('data', (chunk) => {
+        silent.refresh();
+        try {
+          parser.push(chunk);
+        } catch (error) {
+          answer.destroy(error);
+        }
+      });
+      const end = (error) => {
+        clearTimeout(silent);
+        if (isOver()) resolve();
+        else reject(this.#ask.fault('FLOW_GATEWAY_AWAY', `/events: ${error?.message ?? 'it ended'}`));
+      };
+      answer.on('error', end);
+      answer.on('close', () => end());
+    });
+  }
+
+  #tell({ id, kind, data }) {
+    let parsed;
+    for (const reader of [...this.#readers]) {
+      if (reader.kind !== kind) continue;
+      const place = placeIn(id, kind);
+      if (place !== undefined) {
+        if (reader.place !== undefined && compare(place, reader.place) <= 0) continue; // it was for another one
+        reader.place = place;
+      }
+      parsed ??= JSON.parse(data);
+      reader.event(parsed);
+    }
+  }
+}
+
+module.exports = {
+  ANSWER_MS,
+  FIRST: Object.fromEntries(Object.entries(PLACED).map(([k, { first }]) => [k, first])),
+  Stream,
+};
