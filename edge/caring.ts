@@ -173,7 +173,7 @@ export class Caring {
   #line(device: number): Line {
     const { entries } = this.#o;
     return {
-      from: ({ epoch, seq }) => seen(entries.fromCounter(device, epoch, seq)),
+      from: ({ epoch, seq }) => seen(entries.fromCounter(device, epoch, seq, 1)[0]),
       last: (epoch) =>
         seen(epoch === undefined ? entries.latestOfDevice(device, 1)[0] : entries.lastOfEpoch(device, epoch)),
     };

@@ -70,6 +70,7 @@ import { IssuedTokens } from './store/tokens.ts';
 import { succession } from './succeeding.ts';
 import { Tokens } from './tokens.ts';
 import { Certificates } from './transport.ts';
+import { Vitals } from './vitals.ts';
 import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
 import type { SenmlRecord } from './wire/senml.ts';
 import { startWitnessing, witnessParts } from './witnessing.ts';
@@ -424,6 +425,9 @@ async function build(
     checkSamples: () => checkSamples(checking, mqtt.strangers),
     checkHealth: () => checkHealth(checking),
   };
+  const vitals = new Vitals({ ...parts, certificatesMinted: crediting && (() => crediting.summary().certificates) });
+  vitals.start();
+  closers.push(() => vitals.stop());
   const health = (): HealthView => describeHealth(parts, origin, identity.did, version);
   const api = new Api(
     {
@@ -445,6 +449,7 @@ async function build(
       failures: failedLogins(config.http.maxFailedLogins),
       ...deeds(people, devices, enrolment, accept, forgetting),
       profiles: profilesPart(profiles, isSealed),
+      vitals,
       health,
       samples: () => collectSamples(parts),
       console: () => buildConsole(join(config.dataFolder, 'cache')),

@@ -147,6 +147,7 @@ const LAYERS: [string, string[]][] = [
       ...['edge/witness/', 'edge/transport.ts'],
     ],
   ],
+  ['edge/vitals.ts', ['edge/api/', 'edge/metrics.ts', 'edge/store/']],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
   [
     'edge/checking.ts',

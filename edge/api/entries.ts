@@ -10,10 +10,14 @@ import { bearer, needs, type Server } from './server.ts';
 import { inSuccession } from './succession.ts';
 import { CallView, Did, EntryView, Index, OpeningView, ReceiptView, Sub } from './views.ts';
 
-const Time = Type.String({ format: 'date-time', maxLength: 40, description: 'RFC 3339, by the time of receipt' });
+export const Time = Type.String({
+  format: 'date-time',
+  maxLength: 40,
+  description: 'RFC 3339, by the time of receipt',
+});
 
 /** The format lets leap seconds through, which Date does not know. */
-function parseTime(text: string): number {
+export function parseTime(text: string): number {
   const ms = Date.parse(text);
   if (Number.isNaN(ms)) throw new EdgeError('REQUEST_INVALID', `${text} is no time`);
   return ms;
@@ -70,6 +74,10 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
                 description: 'Go on after the entry with this index',
               }),
             ),
+            newest: Type.Boolean({
+              default: false,
+              description: 'The newest first, and after goes down; not with sub, from or to',
+            }),
             limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
           },
           { additionalProperties: false },
@@ -83,11 +91,13 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
       },
     },
     (request) => {
-      const { device, sub, from, to, after = -1, limit } = request.query;
+      const { device, sub, from, to, after = -1, newest, limit } = request.query;
       const fromMs = from === undefined ? 0 : parseTime(from);
       const toMs = to === undefined ? Number.MAX_SAFE_INTEGER : parseTime(to);
       let rows: ReturnType<typeof entries.page>;
       if (device !== undefined && sub !== undefined) throw new EdgeError('REQUEST_INVALID', 'device or sub, not both');
+      if (newest && [sub, from, to].some((other) => other !== undefined))
+        throw new EdgeError('REQUEST_INVALID', 'newest goes with device alone, or with none');
       if (sub !== undefined) rows = pageOfPoint(sub, after, fromMs, toMs, limit);
       else if (device !== undefined) {
         const found = devices.get(device);
@@ -95,11 +105,13 @@ export function entryRoutes(server: Server, parts: ApiParts): void {
         // The place to go on from is one in this order, or entries would come twice or not at all.
         if (after >= 0 && entries.get(after)?.device !== found.id)
           throw new EdgeError('REQUEST_INVALID', `after: entry ${after} is not of ${device}`);
-        rows = entries.pageOfDevice(found.id, after, fromMs, toMs, limit);
+        rows = newest
+          ? entries.latestOfDevice(found.id, limit, after)
+          : entries.pageOfDevice(found.id, after, fromMs, toMs, limit);
       } else if (from !== undefined || to !== undefined) {
         if (after >= 0) existing(after);
         rows = entries.pageByTime(after, fromMs, toMs, limit);
-      } else rows = entries.page(after + 1, limit);
+      } else rows = newest ? entries.latest(after < 0 ? log.size : after, limit) : entries.page(after + 1, limit);
       return { entries: rows.map((row) => describeEntry(row, devices, true, late.get(row.idx))), size: log.size };
     },
   );

@@ -32,6 +32,8 @@ import type {
   WitnessesView,
 } from './views.ts';
 
+import type { VitalView } from './vitals.ts';
+
 /** A number to be shown at /metrics, with the labels that tell it from others of its name. */
 export type Sample = {
   name: string;
@@ -112,6 +114,9 @@ export type ApiParts = {
     /** @throws EdgeError PROFILE_UNKNOWN */
     get: (name: string) => ProfileView;
   };
+  /** Entries whose contents were destroyed since start. */
+  forgetting: { readonly count: number };
+  vitals: { everyMs: number; list: (afterMs: number) => VitalView[] };
   health: () => HealthView;
   samples: () => Sample[];
   /** The folder of the console's files, which are made now where they are not there. @throws EdgeError CONSOLE_BUILD */

@@ -18,6 +18,7 @@ import { checkRoutes } from './checks.ts';
 import { claimRoutes } from './claims.ts';
 import { consoleRoutes } from './console.ts';
 import { deviceRoutes } from './devices.ts';
+import { districtRoutes } from './district.ts';
 import { entryRoutes } from './entries.ts';
 import { eventRoutes } from './events.ts';
 import { forgetRoutes } from './forget.ts';
@@ -26,10 +27,12 @@ import { logRoutes } from './log.ts';
 import type { ApiParts } from './parts.ts';
 import { peopleRoutes } from './people.ts';
 import { profileRoutes } from './profiles.ts';
+import { seriesRoutes } from './series.ts';
 import { sessionRoutes } from './session.ts';
 import { statusRoutes } from './status.ts';
 import { successionRoutes } from './succession.ts';
 import { Problem } from './views.ts';
+import { vitalRoutes } from './vitals.ts';
 import { witnessRoutes } from './witness.ts';
 
 export type ApiOptions = {
@@ -148,12 +151,15 @@ export class Api {
     await witnessRoutes(server, parts);
     entryRoutes(server, parts);
     deviceRoutes(server, parts);
+    districtRoutes(server, parts);
+    seriesRoutes(server, parts);
     profileRoutes(server, parts);
     successionRoutes(server, parts);
     forgetRoutes(server, parts);
     await checkRoutes(server, parts);
     certificateRoutes(server, parts);
     statusRoutes(server, parts);
+    vitalRoutes(server, parts);
     peopleRoutes(server, parts);
     sessionRoutes(server, parts, this.#o.onTooManyFailures);
     careRoutes(server, parts);

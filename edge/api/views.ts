@@ -22,7 +22,7 @@ export const PersonName = Type.String({
   description: 'Whose it is',
 });
 const Base64 = Type.String({ description: 'Base64 (RFC 4648 section 4)' });
-const Nullable = <T extends Type.TSchema>(type: T) => Type.Union([type, Type.Null()]);
+export const Nullable = <T extends Type.TSchema>(type: T) => Type.Union([type, Type.Null()]);
 
 /** Query of a list that is read from the newest down. */
 export const page = Type.Object(

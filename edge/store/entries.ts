@@ -85,23 +85,36 @@ export class Entries {
     );
   }
 
-  /** One device's, the highest counter first. */
-  latestOfDevice(device: number, limit: number): EntryRow[] {
+  /** One device's, the highest counter first, below that of the entry with index `after`. */
+  latestOfDevice(device: number, limit: number, after = -1): EntryRow[] {
+    const start = after < 0 ? undefined : this.get(after);
     return this.#rows(
-      `SELECT ${COLUMNS} ${FROM} WHERE device = ? ORDER BY epoch DESC, seq DESC LIMIT ?`,
+      `SELECT ${COLUMNS} ${FROM} WHERE device = ? AND (epoch, seq) < (?, ?) ORDER BY epoch DESC, seq DESC LIMIT ?`,
       device,
+      start?.epoch ?? 2 ** 32,
+      start?.seq ?? 0,
       limit,
     );
   }
 
-  /** One device's, the first at a counter or after it. */
-  fromCounter(device: number, epoch: number, seq: number): EntryRow | undefined {
+  /** From the newest down, below that index. */
+  latest(below: number, limit: number): EntryRow[] {
     return this.#rows(
-      `SELECT ${COLUMNS} ${FROM} WHERE device = ? AND (epoch, seq) >= (?, ?) ORDER BY epoch, seq LIMIT 1`,
+      `SELECT ${COLUMNS} ${FROM} WHERE entries.idx < ? ORDER BY entries.idx DESC LIMIT ?`,
+      below,
+      limit,
+    );
+  }
+
+  /** One device's, in the order of its counter, from that counter on. */
+  fromCounter(device: number, epoch: number, seq: number, limit: number): EntryRow[] {
+    return this.#rows(
+      `SELECT ${COLUMNS} ${FROM} WHERE device = ? AND (epoch, seq) >= (?, ?) ORDER BY epoch, seq LIMIT ?`,
       device,
       epoch,
       seq,
-    )[0];
+      limit,
+    );
   }
 
   /** One device's, the last of a boot epoch. */

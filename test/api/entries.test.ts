@@ -98,6 +98,15 @@ describe('/entries', () => {
         for (const { did } of devices)
           queries.push([`device=${did}&${query}`, within.filter((e) => e.did === did).toSorted(byCounter)]);
       }
+    queries.push(['newest=true', all.toReversed()]);
+    for (const { did } of devices)
+      queries.push([
+        `newest=true&device=${did}`,
+        all
+          .filter((e) => e.did === did)
+          .toSorted(byCounter)
+          .reverse(),
+      ]);
     for (const [query, expected] of queries)
       for (const limit of [1, 3, 1000])
         expect(await walk(gateway, query, limit), `${query} by ${limit}`).toEqual(expected.map((e) => e.index));

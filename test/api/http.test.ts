@@ -40,6 +40,9 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /entries/{index}/receipt': 'open',
   'GET /devices': 'viewer',
   'GET /devices/{did}': 'viewer',
+  'GET /district': 'viewer',
+  'GET /devices/{did}/series': 'viewer',
+  'GET /vitals': 'viewer',
   'GET /profiles': 'viewer',
   'GET /profiles/{name}': 'viewer',
   'POST /devices': 'operator',
@@ -54,6 +57,7 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /checks': 'viewer',
   'GET /checks/{index}': 'viewer',
   'GET /checks/bundle': 'viewer',
+  'GET /checks/gates': 'viewer',
   'POST /checks/bundle': 'operator',
   'GET /claims': 'operator',
   'POST /claims': 'operator',
@@ -85,6 +89,11 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /rec/{month}': 'viewer',
   'POST /rec/{month}/lock': 'operator',
   'GET /evidence/building': 'viewer',
+  'GET /slots': 'viewer',
+  'GET /care': 'engineer',
+  'POST /care': 'operator',
+  'POST /care/{did}/decision': 'operator',
+  'POST /care/{did}/withdraw': 'operator',
   'GET /events': 'viewer',
   'GET /witness/key': 'open',
   'POST /witness/add-checkpoint': 'open',
@@ -216,7 +225,7 @@ describe('HEAD', () => {
       const get = await ask(gateway, path, { headers: { authorization } });
       const head = await ask(gateway, path, { method: 'HEAD', headers: { authorization } });
       // Entry 0 is not sealed, and no check; without a chain there are no certificates.
-      const credits = /^\/(certificates|residuals|trades|statements|rec|evidence\/)/.test(path);
+      const credits = /^\/(certificates|slots|residuals|trades|statements|rec|evidence\/)/.test(path);
       if (credits) expect([400, 409], route).toContain(get.status);
       expect([head.status, head.text, head.headers.get('content-type')], route).toEqual([
         credits ? get.status : path.endsWith('/opening') || route === 'GET /checks/{index}' ? 404 : 200,
@@ -257,7 +266,7 @@ describe('errors are RFC 9457 problem documents with a stable code', () => {
       [404, 'NOT_FOUND', '/%2e%2e/etc/passwd'],
       [404, 'NOT_FOUND', '/docs/static/nothing.js'],
       [404, 'NOT_FOUND', '/docs/static/..%2f..%2fpackage.json'],
-      [404, 'NOT_FOUND', `/${'x'.repeat(5000)}`],
+      [414, 'REQUEST_INVALID', `/${'x'.repeat(5000)}`],
       // The wrong method.
       [404, 'NOT_FOUND', '/entries', { method: 'DELETE' }],
       [404, 'NOT_FOUND', '/devices', { method: 'PUT' }],
@@ -277,6 +286,7 @@ describe('errors are RFC 9457 problem documents with a stable code', () => {
       [400, 'REQUEST_INVALID', '/entries?from=2016-12-31T23:59:60Z'],
       [400, 'REQUEST_INVALID', '/entries?to=1790000000'],
       [400, 'REQUEST_INVALID', '/entries?device=nobody'],
+      [400, 'REQUEST_INVALID', '/entries?newest=true&from=2026-12-31T23:59:00Z'],
       [400, 'REQUEST_INVALID', '/entries?limti=10'],
       [400, 'REQUEST_INVALID', '/quarantine?before=0'],
       [400, 'REQUEST_INVALID', '/quarantine?after=1'],
