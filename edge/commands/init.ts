@@ -13,21 +13,30 @@ import { witnessName } from '../witnessing.ts';
 import type { Command } from './index.ts';
 
 export const command: Command = {
-  usage: `init [--config FILE] [--origin NAME]
+  usage: `init [--config FILE] [--origin NAME] [--data DIR] [--config-only]
 
   --config FILE   where to write it (default: sejong-edge.yaml); an existing file is kept as it is
   --origin NAME   the name of the log, for ever (default: sejong.example/edge-1)
+  --data DIR      the data folder (default: data, beside the config)
+  --config-only   make no keys: the first start of the gateway does. For images that are cloned
 
 Prints the gateway's DID, the verifier keys of its log and of it as a witness, and the address of the account that anchors.`,
   run: async (args) => {
     const { values } = parseArgs({
       args,
-      options: { config: { type: 'string', default: 'sejong-edge.yaml' }, origin: { type: 'string' } },
+      options: {
+        config: { type: 'string', default: 'sejong-edge.yaml' },
+        origin: { type: 'string' },
+        data: { type: 'string' },
+        'config-only': { type: 'boolean', default: false },
+      },
     });
     const path = resolve(values.config);
     if (existsSync(path)) {
       if (values.origin !== undefined && loadConfig(path).log.origin !== values.origin)
         throw new EdgeError('CONFIG_INVALID', `${path} exists with another log.origin`);
+      if (values.data !== undefined && loadConfig(path).dataFolder !== resolve(values.data))
+        throw new EdgeError('CONFIG_INVALID', `${path} exists with another dataFolder`);
       console.log(`kept      ${path}`);
     } else {
       const defaults = makeConfig();
@@ -35,13 +44,18 @@ Prints the gateway's DID, the verifier keys of its log and of it as a witness, a
       makeConfig({ log: { origin } });
       try {
         mkdirSync(dirname(path), { recursive: true });
-        writeFileSync(path, exampleConfig({ log: { ...defaults.log, origin } }), { flag: 'wx', mode: 0o640 });
+        const dataFolder = values.data === undefined ? defaults.dataFolder : resolve(values.data);
+        writeFileSync(path, exampleConfig({ dataFolder, log: { ...defaults.log, origin } }), {
+          flag: 'wx',
+          mode: 0o640,
+        });
       } catch (error) {
         throw new EdgeError('CONFIG_INVALID', `cannot write ${path}: ${(error as Error).message}`);
       }
       console.log(`wrote     ${path}`);
     }
     const config = loadConfig(path);
+    if (values['config-only']) return 0;
     const identity = openIdentity(config);
     console.log(
       `keys      ${join(config.dataFolder, 'keys')} (encrypted; ${passphraseHint(config.keys.passphraseFile)})`,

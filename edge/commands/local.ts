@@ -9,11 +9,12 @@ import { runInfo } from '../run-info.ts';
 import { type Role, Tokens } from '../tokens.ts';
 
 export const LOCAL_OPTIONS = { config: { type: 'string' }, data: { type: 'string' } } as const;
-export const LOCAL_USAGE = `  --config FILE   the gateway's config
+export const LOCAL_USAGE = `  --config FILE   the gateway's config (default: SEJONG_EDGE_CONFIG, where that is set and --data is not given)
   --data DIR      or its data folder, as npm start uses one (default: ./data)`;
 
 export function localConfig(values: { config?: string | undefined; data?: string | undefined }): Config {
-  if (values.config !== undefined) return loadConfig(values.config);
+  const file = values.config ?? (values.data === undefined ? process.env.SEJONG_EDGE_CONFIG : undefined);
+  if (file) return loadConfig(file);
   const config = makeConfig({ dataFolder: values.data ?? './data' });
   const info = runInfo(config.dataFolder);
   if (info) config.log.origin = info.origin;
