@@ -6,7 +6,6 @@ import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { BuildOptions } from 'esbuild';
 import { EdgeError } from './errors.ts';
 
 const EDGE = fileURLToPath(new URL('.', import.meta.url));
@@ -17,18 +16,8 @@ export const PREBUILT = join(SOURCE, 'dist');
 /** What changes the result when it changes, beside the versions of packages. */
 const FOLDERS = ['console', 'wire', 'log', 'credits', 'chain'];
 
-const common: BuildOptions = {
-  absWorkingDir: EDGE,
-  bundle: true,
-  format: 'esm',
-  target: ['es2023', 'chrome123', 'firefox120', 'safari17.5'],
-  jsx: 'automatic',
-  jsxImportSource: 'preact',
-  minify: true,
-  legalComments: 'none',
-  charset: 'utf8',
-  logLevel: 'silent',
-};
+/** Browsers of the last two years: that is when light-dark() came, which the colours are made with. */
+const TARGET = ['es2022', 'chrome123', 'firefox120', 'safari17.5'];
 
 /**
  * @param cacheFolder is made where it is not there; others' results in it (console-*) are taken away
@@ -58,10 +47,14 @@ export async function buildConsole(cacheFolder: string): Promise<string> {
 
 /** @param folder must be there and empty */
 export async function bundle(folder: string): Promise<void> {
-  const esbuild = await import('esbuild');
+  // Only here: where the folder was built ahead there need be no esbuild.
+  const [esbuild, { FOR_PAGES }] = await Promise.all([import('esbuild'), import('./console-bundle.ts')]);
   try {
     await esbuild.build({
-      ...common,
+      ...FOR_PAGES,
+      target: TARGET,
+      charset: 'utf8',
+      absWorkingDir: EDGE,
       entryPoints: { app: join(SOURCE, 'main.tsx'), index: join(SOURCE, 'index.html'), icon: join(SOURCE, 'icon.svg') },
       loader: { '.html': 'copy', '.svg': 'copy' },
       outdir: folder,

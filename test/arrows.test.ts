@@ -197,7 +197,7 @@ const LAYERS: [string, string[]][] = [
   ['edge/review.ts', ['edge/errors.ts', 'edge/tokens.ts', 'edge/people.ts', 'edge/intake/', 'edge/store/']],
   // The page asks the API as everybody does; of the gateway's code it takes what is pure, and types.
   ['edge/console/', ['edge/console/', 'edge/api/', 'edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
-  ['edge/console-build.ts', ['edge/errors.ts']],
+  ['edge/console-build.ts', ['edge/errors.ts', 'edge/console-bundle.ts']],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
   ['edge/main.ts', ['edge/commands/index.ts', 'edge/commands/exit.ts']],

@@ -1,4 +1,5 @@
 /** The console: one page, built by esbuild (edge/console-build.ts), served at `/`. */
+import './style.css'; // first: what pages say of themselves goes over it
 import { render } from 'preact';
 import { useState } from 'preact/hooks';
 import { reachable } from './api.ts';
@@ -8,7 +9,6 @@ import { PAGES } from './pages/pages.ts';
 import { href, route } from './router.ts';
 import { may, session } from './session.ts';
 import { SignIn } from './sign-in.tsx';
-import './style.css';
 import { Dialog, Empty, Page } from './ui/index.ts';
 import { useWords } from './words.ts';
 

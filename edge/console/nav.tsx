@@ -1,7 +1,7 @@
 /** The frame around each page: its name, the ways to the others, language, theme, and who is signed in. */
 import { useEffect } from 'preact/hooks';
 import type { HealthView } from '../api/views.ts';
-import { reachable } from './api.ts';
+import { post, reachable } from './api.ts';
 import table from './main.words.ts';
 import { PAGES } from './pages/pages.ts';
 import { useQuery } from './query.ts';
@@ -72,6 +72,12 @@ export function TopBar() {
   );
 }
 
+/** The token is good for nothing from then on. Where the gateway cannot be asked, it is at least forgotten here. */
+async function leave(): Promise<void> {
+  await post('/session/end').catch(() => undefined);
+  signOut();
+}
+
 /** Language, theme, and the way out. */
 export function Controls() {
   const w = useWords(table);
@@ -102,7 +108,7 @@ export function Controls() {
           <span class="who-name" title={who.name}>
             {who.name} <small>{w[who.role]}</small>
           </span>
-          <button type="button" class="button quiet small" onClick={() => signOut()}>
+          <button type="button" class="button quiet small" onClick={() => void leave()}>
             <Icon name="out" size={16} />
             {w.signOut}
           </button>

@@ -16,7 +16,7 @@ async function byToken(token: string, words: { title: string; todo: string }): P
   const before = session.value;
   session.value = read; // so that the question below is asked with it
   try {
-    await get('/devices?sub=urn:none');
+    await get('/session');
   } catch (error) {
     session.value = before;
     throw error;
@@ -76,7 +76,7 @@ export function SignIn() {
         <h2>{w.how}</h2>
         <p>{w.howText}</p>
         <pre>
-          <code>npm run edge -- console --role viewer</code>
+          <code>sejong-edge console --role operator</code>
         </pre>
         <p class="muted">{w.howRole}</p>
         <p>

@@ -9,7 +9,7 @@ export default words(
     button: 'Sign in',
     how: 'How to get one',
     howText: 'On the gateway, this prints a link that signs you in, once:',
-    howRole: 'Without --role it is a viewer’s: it reads all and changes nothing.',
+    howRole: 'In a clone: npm run edge -- console. Without --role it is a viewer’s, who reads all and changes nothing.',
     signingIn: 'Signing in…',
     expired: 'Your sign-in has come to its end. Sign in again to go on.',
     refused: 'The gateway no longer takes this sign-in: its token was revoked, or the gateway has a new key.',
@@ -26,7 +26,8 @@ export default words(
     button: '로그인',
     how: '코드를 받는 방법',
     howText: '게이트웨이에서 다음 명령을 실행하면 한 번 쓸 수 있는 로그인 링크가 출력됩니다.',
-    howRole: '--role을 생략하면 열람자 권한입니다. 모두 볼 수 있지만 바꿀 수는 없습니다.',
+    howRole:
+      '저장소에서는 npm run edge -- console을 실행합니다. --role을 생략하면 모두 볼 수 있지만 바꿀 수는 없는 열람자 권한입니다.',
     signingIn: '로그인하는 중…',
     expired: '로그인 시간이 끝났습니다. 계속하려면 다시 로그인하십시오.',
     refused: '게이트웨이가 이 로그인을 더 이상 받지 않습니다. 토큰이 취소되었거나 게이트웨이의 키가 바뀌었습니다.',

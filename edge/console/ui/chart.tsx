@@ -143,7 +143,11 @@ function options(series: readonly Series[], width: number, height: number, timeW
           });
         },
       },
-      { ...axis, size: 62, values: (_, splits) => splits.map((v) => short(v)) },
+      {
+        ...axis,
+        size: (_, values) => Math.max(44, ...(values ?? []).map((v) => v.length * 7 + 18)),
+        values: (_, splits) => splits.map((v) => short(v)),
+      },
     ],
     series: [
       { label: timeWord, value: (_, s) => (s === null || s === undefined ? '–' : clock(s * 1000)) },
@@ -153,7 +157,7 @@ function options(series: readonly Series[], width: number, height: number, timeW
         const stepped = uPlot.paths.stepped?.({ align: 1 });
         const bars = uPlot.paths.bars?.({ align: 1, size: [0.86, 60] });
         return {
-          label: s.label,
+          label: s.unit ? `${s.label} (${s.unit})` : s.label,
           stroke,
           width: 1.75,
           ...(series.length === 1 || s.shape === 'bar' ? { fill } : {}),

@@ -3,11 +3,15 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { clock, DASH, duration, ends, utc } from '../format.ts';
 import { useWords } from '../words.ts';
+import { Icon } from './icon.tsx';
 import { Sparkline } from './sparkline.tsx';
 import ui from './ui.words.ts';
 
 export type State = 'good' | 'warn' | 'bad' | 'info' | 'idle';
 const SIGNS: Record<State, string> = { good: '✓', warn: '!', bad: '✕', info: 'i', idle: '–' };
+
+/** What is so little ago is now: nobody reads seconds that change with each look. */
+const JUST_NOW_S = 5;
 
 /** A state: a colour, a sign and a word. */
 export const Badge = (props: { state: State; children: ComponentChildren; title?: string }) => (
@@ -31,10 +35,9 @@ export function Time(props: { ms: number | null | undefined; ago?: boolean }) {
   }, [ago, ms]);
   if (ms === null || ms === undefined) return <>{DASH}</>;
   const seconds = (Date.now() - ms) / 1000;
-  const whole = seconds > 10 ? seconds : Math.max(0, Math.round(seconds));
   return (
     <time dateTime={new Date(ms).toISOString()} title={ago ? `${clock(ms)} · ${utc(ms)}` : utc(ms)}>
-      {ago ? w.ago(duration(whole)) : clock(ms)}
+      {ago ? (seconds < JUST_NOW_S ? w.justNow : w.ago(duration(Math.floor(seconds)))) : clock(ms)}
     </time>
   );
 }
@@ -54,7 +57,7 @@ export function Id(props: { value: string; head?: number; tail?: number; copy?: 
           onBlur={() => setCopied(false)}
           aria-label={`${copied ? w.copied : w.copy}: ${props.value}`}
         >
-          {copied ? '✓' : '⧉'}
+          {copied ? '✓' : <Icon name="copy" size={14} />}
         </button>
       )}
     </span>
@@ -74,6 +77,8 @@ export function Stat(props: {
   why?: ComponentChildren;
   href?: string;
   spark?: readonly (number | null)[];
+  /** The trend begins at 0. */
+  zero?: boolean;
   /** Of a point of the trend, for who hears it. */
   format?: (n: number) => string;
 }) {
@@ -85,7 +90,15 @@ export function Stat(props: {
         {props.unit && <small> {props.unit}</small>}
       </span>
       {props.why && <span class="stat-why">{props.why}</span>}
-      {props.spark && <Sparkline label={props.label} values={props.spark} format={props.format} state={props.state} />}
+      {props.spark && (
+        <Sparkline
+          label={props.label}
+          values={props.spark}
+          format={props.format}
+          state={props.state}
+          zero={props.zero}
+        />
+      )}
     </>
   );
   const name = `stat ${props.state ?? ''}`;

@@ -6,22 +6,27 @@ import ui from './ui.words.ts';
 const WIDTH = 120;
 const HEIGHT = 32;
 
-/** A trend without axes. Gaps (null) stay gaps. It scales to its place; its line begins at 0 where that is near. */
+/**
+ * A trend without axes. Gaps (null) stay gaps. It scales to its place; it begins at 0 where that is near, or where `zero`
+ * says so. What never changes is a line in the middle.
+ */
 export function Sparkline(props: {
   label: string;
   values: readonly (number | null)[];
   format?: ((n: number) => string) | undefined;
   state?: State | undefined;
+  zero?: boolean | undefined;
 }) {
   const w = useWords(ui);
   const known = props.values.filter((v) => v !== null);
   if (known.length < 2) return <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true" />;
   const least = Math.min(...known);
   const most = Math.max(...known);
-  const low = least >= 0 && least < (most - least) * 2 ? 0 : least;
-  const span = most - low || 1;
+  const near = least >= 0 && least < (most - least) * 2;
+  const low = props.zero || near ? Math.min(0, least) : least;
+  const span = most - low;
   const x = (i: number): string => ((i / (props.values.length - 1)) * WIDTH).toFixed(1);
-  const y = (v: number): string => (HEIGHT - 2 - ((v - low) / span) * (HEIGHT - 4)).toFixed(1);
+  const y = (v: number): string => (HEIGHT - 2 - (span > 0 ? (v - low) / span : 0.5) * (HEIGHT - 4)).toFixed(1);
   let line = '';
   let area = '';
   let begun = -1;

@@ -36,6 +36,8 @@ export function Table<R>(props: {
   sort?: Sort;
   /** Where there are no rows. */
   empty?: ComponentChildren;
+  /** One line a row, in columns that stay where they are, however long or short the table is. */
+  dense?: boolean;
   /** A class for a row. */
   rowClass?: (row: R) => string;
 }) {
@@ -79,7 +81,7 @@ export function Table<R>(props: {
   const shown = long ? sorted.slice(first, last) : sorted;
   return (
     <div class="table-box">
-      <table ref={table} class={long ? 'long' : ''} aria-rowcount={sorted.length + 1}>
+      <table ref={table} class={long || props.dense ? 'long' : ''} aria-rowcount={sorted.length + 1}>
         <caption class="hidden">{props.caption}</caption>
         <thead>
           <tr aria-rowindex={1}>
