@@ -7,12 +7,24 @@ import { flawsOf, sayFlaw } from './flaws.ts';
 const section = <P extends Record<string, TSchema>>(description: string, properties: P) =>
   Type.Object(properties, { description, additionalProperties: false, default: {} });
 const text = (description: string, rest: object = {}) => Type.String({ description, ...rest });
-const integer = (description: string, value: number, minimum: number, maximum: number) =>
-  Type.Integer({ description, default: value, minimum, maximum });
-const number = (description: string, value: number, minimum: number, maximum: number) =>
-  Type.Number({ description, default: value, minimum, maximum });
+const integer = (description: string, value: number, minimum: number, maximum: number, rest: object = {}) =>
+  Type.Integer({ description, default: value, minimum, maximum, ...rest });
+const number = (description: string, value: number, minimum: number, maximum: number, rest: object = {}) =>
+  Type.Number({ description, default: value, minimum, maximum, ...rest });
 const oneOf = <const V extends string>(description: string, value: V, ...values: V[]) =>
   Type.Enum(values, { description, default: value });
+
+/** Taken over by a running gateway (reload.ts); what has no such mark needs a restart. */
+const LIVE = { reload: true };
+
+export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+/** The parts of the gateway that say something, as its log lines name them. */
+export const PARTS = [
+  ...['gateway', 'config', 'store', 'disk', 'log', 'epoch', 'retention', 'forget', 'clock', 'mqtt', 'http', 'serial'],
+  ...['chain', 'registry', 'credits', 'checks', 'witness', 'profiles', 'alarms', 'care', 'console', 'flows'],
+] as const;
+
+const partLevel = () => Type.Optional(Type.Enum([...LEVELS], LIVE));
 
 const verifierKey = (description: string) =>
   text(description, { pattern: '^[^\\s+]{1,255}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]{44}$' });
@@ -22,12 +34,10 @@ const tls = (port: number, clients: string) =>
   section('TLS 1.2 and 1.3 beside the plain listener. Changed files, or SIGHUP, take effect without a restart.', {
     certFile: text(
       'Certificate chain in PEM, its own first. Empty: no TLS. Relative to this file, as the other two are.',
-      {
-        default: '',
-      },
+      { default: '', ...LIVE },
     ),
-    keyFile: text('Its private key in PEM, a file that nobody else can read (mode 0600).', { default: '' }),
-    caFile: text(clients, { default: '' }),
+    keyFile: text('Its private key in PEM, a file that nobody else can read (mode 0600).', { default: '', ...LIVE }),
+    caFile: text(clients, { default: '', ...LIVE }),
     host: text('Address to listen on.', { default: '0.0.0.0' }),
     port: integer('TCP port; 0 takes any free one.', port, ...PORT),
   });
@@ -37,6 +47,19 @@ export const ConfigSchema = Type.Object(
     dataFolder: text('Where the database, the keys and the embedded chain live. Relative to this file.', {
       default: './data',
     }),
+    logging: section(
+      'What is written to standard output: lines of JSON, each with its part, and a code where there is one.',
+      {
+        level: Type.Enum([...LEVELS], { description: 'Nothing below it is written.', default: 'info', ...LIVE }),
+        parts: section(
+          'Levels of parts that have another one; with debug, http says each request. (reload)',
+          Object.fromEntries(PARTS.map((part) => [part, partLevel()])) as unknown as Record<
+            (typeof PARTS)[number],
+            ReturnType<typeof partLevel>
+          >,
+        ),
+      },
+    ),
     log: section('The Merkle log and its checkpoints.', {
       origin: text(
         'The name of the log, for ever: the origin line of its checkpoints and the audience of all tokens. A URL without its scheme is customary.',
@@ -45,8 +68,8 @@ export const ConfigSchema = Type.Object(
           pattern: '^[\\x21-\\x2a\\x2c-\\x7e]{1,200}$',
         },
       ),
-      checkpointSeconds: number('A checkpoint at least so often, while the log grows.', 5, 0.1, 3600),
-      checkpointEntries: integer('A checkpoint after so many new entries at the latest.', 1000, 1, 1_000_000),
+      checkpointSeconds: number('A checkpoint at least so often, while the log grows.', 5, 0.1, 3600, LIVE),
+      checkpointEntries: integer('A checkpoint after so many new entries at the latest.', 1000, 1, 1_000_000, LIVE),
       witnesses: Type.Array(
         Type.Object(
           {
@@ -102,21 +125,23 @@ export const ConfigSchema = Type.Object(
         8883,
         'The CA of client certificates, and the only one. A certificate with one did:key URI in its subjectAltName logs that device in without a password, where it is enrolled and active. Empty: none is asked for.',
       ),
-      maxConnections: integer('Connections at once; more are closed at once.', 10_000, 1, 100_000),
-      maxConnectionsPerUser: integer('Connections at once of one device or person.', 4, 1, 1000),
+      maxConnections: integer('Connections at once; more are closed at once.', 10_000, 1, 100_000, LIVE),
+      maxConnectionsPerUser: integer('Connections at once of one device or person.', 4, 1, 1000, LIVE),
       connectTimeoutSeconds: number('A connection must log in within this time.', 10, 1, 120),
       maxKeepAliveSeconds: integer(
         'A client that states a longer keep-alive, or none, is closed after 1.5 times this without a packet.',
         1200,
         1,
         65_535,
+        LIVE,
       ),
-      maxConnectBytes: integer('The largest packet before the login, which is a CONNECT.', 8192, 6144, 65_536),
+      maxConnectBytes: integer('The largest packet before the login, which is a CONNECT.', 8192, 6144, 65_536, LIVE),
       maxPacketBytes: integer(
         'The largest packet. An envelope that is too large gets its place in quarantine up to here; above it the connection is closed.',
         131_072,
         66_560,
         1_048_576,
+        LIVE,
       ),
       maxTopicLevels: integer('Levels of a topic.', 8, 5, 100),
       maxPacketsBeforeLogin: integer('Packets that may wait behind a CONNECT until its login is checked.', 42, 1, 1000),
@@ -126,19 +151,22 @@ export const ConfigSchema = Type.Object(
         1_048_576,
         65_536,
         67_108_864,
+        LIVE,
       ),
       maxDeviceRate: integer(
         'Envelopes a second that one device may send for long; above it its socket is read more slowly.',
         1000,
         1,
         1_000_000,
+        LIVE,
       ),
-      maxLoginsAtOnce: integer('Logins that are checked at once; others wait their turn.', 32, 1, 1000),
+      maxLoginsAtOnce: integer('Logins that are checked at once; others wait their turn.', 32, 1, 1000, LIVE),
       maxFailedLogins: integer(
         'Failed logins a minute of one user name from one address; above it, its logins are refused unchecked (return code 3).',
         60,
         1,
         1_000_000,
+        LIVE,
       ),
     }),
     http: section('The API, the log and the console.', {
@@ -148,12 +176,13 @@ export const ConfigSchema = Type.Object(
         8443,
         'The CA of client certificates, and the only one. With it, only clients that have one of its certificates are served here; they need their tokens all the same. Empty: none is asked for.',
       ),
-      maxEventStreams: integer('Readers of /events at once.', 100, 1, 10_000),
+      maxEventStreams: integer('Readers of /events at once.', 100, 1, 10_000, LIVE),
       maxFailedLogins: integer(
         'Requests a minute from one address with a token that is not good; above it, tokens from there that were not good before are refused unchecked (429).',
         120,
         1,
         1_000_000,
+        LIVE,
       ),
     }),
     intake: section('Caps on what may wait or lie in quarantine.', {
@@ -162,20 +191,23 @@ export const ConfigSchema = Type.Object(
         16_777_216,
         65_536,
         1_073_741_824,
+        LIVE,
       ),
       maxPendingBytesPerDevice: integer(
         'The same for one device, so that none takes the room of all.',
         262_144,
         65_536,
         1_073_741_824,
+        LIVE,
       ),
       maxQuarantinePerDevice: integer(
         'Refused envelopes kept of one device; beyond it they are not acknowledged.',
         1000,
         1,
         1_000_000,
+        LIVE,
       ),
-      maxQuarantine: integer('Refused envelopes kept of all devices together.', 100_000, 1, 10_000_000),
+      maxQuarantine: integer('Refused envelopes kept of all devices together.', 100_000, 1, 10_000_000, LIVE),
     }),
     retention: section(
       'What may be forgotten, and what happens when the disk is full. Hashes, counters and receipts given are for ever.',
@@ -185,6 +217,7 @@ export const ConfigSchema = Type.Object(
           0,
           0,
           36_500,
+          LIVE,
         ),
         maxBytes: integer(
           'The database grows to so many bytes at most; 0 leaves it what the file system has.',
@@ -197,12 +230,14 @@ export const ConfigSchema = Type.Object(
           16_777_216,
           65_536,
           1_099_511_627_776,
+          LIVE,
         ),
         gapLostDays: number(
           'Counters of a device that are missing for so long are declared lost, in the log; 0 leaves that to an operator.',
           0,
           0,
           36_500,
+          LIVE,
         ),
       },
     ),
@@ -211,8 +246,9 @@ export const ConfigSchema = Type.Object(
         description:
           'Take what it signed before (by its iat) where its counter was expected: it fills a gap that was open. Otherwise it lies in quarantine.',
         default: false,
+        ...LIVE,
       }),
-      backlogMaxAgeSeconds: number('Backlog is at most so old when it comes.', 604_800, 1, 315_360_000),
+      backlogMaxAgeSeconds: number('Backlog is at most so old when it comes.', 604_800, 1, 315_360_000, LIVE),
     }),
     privacy: section('What stands in the open log, and what only its salted hash stands for.', {
       sealedKinds: Type.Optional(
@@ -289,7 +325,7 @@ export const ConfigSchema = Type.Object(
         100_000_000,
       ),
       embeddedPort: integer('Port of the embedded chain; 0 takes any free one.', 0, ...PORT),
-      everySeconds: number('An anchor at most so often.', 600, 0.1, 86_400),
+      everySeconds: number('An anchor at most so often.', 600, 0.1, 86_400, LIVE),
       pollSeconds: number('How often to look at the chain.', 5, 0.1, 3600),
       confirmations: integer('Blocks, its own included, after which an anchor is final.', 12, 1, 1000),
       stuckSeconds: number(
@@ -477,7 +513,7 @@ export const ConfigSchema = Type.Object(
           },
           { additionalProperties: false },
         ),
-        { default: [], maxItems: 100, description: 'Serial ports.' },
+        { default: [], maxItems: 100, description: 'Serial ports.', ...LIVE },
       ),
     }),
   },
@@ -494,13 +530,25 @@ const PLACES = new WeakMap<object, ConfigPlace>();
 /** For what is found wrong with a config only later, together with other files. */
 export const placeOf = (config: Config): ConfigPlace => PLACES.get(config) ?? { where: 'config', line: () => '' };
 
+/** A section of which every key is a comment is null in YAML, and means what an absent one does. */
+function withoutEmpty(schema: unknown, value: unknown): unknown {
+  const { properties } = schema as { properties?: Record<string, unknown> };
+  if (!properties || value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  for (const [key, child] of Object.entries(value as Record<string, unknown>)) {
+    const known = Object.hasOwn(properties, key) ? (properties[key] as { type?: string; properties?: object }) : {};
+    if (child === null && known.properties) (value as Record<string, unknown>)[key] = {};
+    else withoutEmpty(known, child);
+  }
+  return value;
+}
+
 /** The defaults with `values` over them, checked. @throws EdgeError CONFIG_INVALID */
 export function makeConfig(
   values: unknown = {},
   where = 'config',
   line: (pointer: string) => string = () => '',
 ): Config {
-  const filled = Value.Default(ConfigSchema, structuredClone(values ?? {}));
+  const filled = Value.Default(ConfigSchema, withoutEmpty(ConfigSchema, structuredClone(values ?? {})));
   const problems: string[] = [];
   for (const flaw of flawsOf(ConfigSchema, filled, 'the config'))
     problems.push(sayFlaw(`${where}${line(flaw.at)}`, flaw));

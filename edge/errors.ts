@@ -426,6 +426,24 @@ const table = {
   },
   // --- the gateway itself ---------------------------------------------------------------------
   USAGE: { status: 400, act: 'fatal', title: 'The command line is not right', todo: 'See --help.' },
+  CONFIG_ROLLED_BACK: {
+    status: 500,
+    act: 'retry',
+    title: 'The gateway could not come up with the config, and runs with the last good one',
+    todo: 'Put right what the detail says and apply it (sejong-edge config apply), or take the last good one (sejong-edge config rollback).',
+  },
+  CONFIG_NO_FILE: {
+    status: 409,
+    act: 'refuse',
+    title: 'This gateway was not started with a config file',
+    todo: 'Start one with sejong-edge run --config FILE; npm start makes its own config.',
+  },
+  RESTART_UNATTENDED: {
+    status: 409,
+    act: 'refuse',
+    title: 'Nobody would start the gateway again',
+    todo: 'Stop it and start it yourself, or run it under systemd or with --supervise.',
+  },
   CONFIG_INVALID: {
     status: 500,
     act: 'fatal',

@@ -19,6 +19,7 @@ import {
 } from './checking.ts';
 import { Claiming } from './claiming.ts';
 import type { Config } from './config.ts';
+import type { Configuring } from './configuring.ts';
 import { buildConsole } from './console-build.ts';
 import { Crediting, creditParts } from './crediting.ts';
 import { certificateSchema } from './credits/certificate.ts';
@@ -50,10 +51,12 @@ import { loadProfiles } from './profiles/load.ts';
 import { GATEWAY_KIND } from './profiles/profile.ts';
 import { registerOf } from './profiles/watch.ts';
 import { Registering } from './registering.ts';
+import { Reloading } from './reload.ts';
+import { followConfig } from './reload-parts.ts';
 import { startRetention } from './retain.ts';
 import { Review } from './review.ts';
 import { type RunInfo, writeRunInfo } from './run-info.ts';
-import { startSerialLines } from './serial-lines.ts';
+import { startReplaceableLines } from './serial-lines.ts';
 import { serialPorts } from './serial-ports.ts';
 import { Sessions } from './sessions.ts';
 import { Audits } from './store/audit.ts';
@@ -75,7 +78,7 @@ import { publicKeyOf, signEd25519 } from './wire/ed25519.ts';
 import type { SenmlRecord } from './wire/senml.ts';
 import { startWitnessing, witnessParts } from './witnessing.ts';
 
-export type Reporter = (line: string, level: 'info' | 'warn') => void;
+export type Reporter = (line: string, level: 'debug' | 'info' | 'warn') => void;
 
 export type Gateway = {
   info: RunInfo;
@@ -93,6 +96,8 @@ export type Gateway = {
   sessions: Sessions;
   /** Looks at the files of the certificates again. */
   reload: () => void;
+  /** What can be taken over from another config while it runs. */
+  reloading: Reloading;
   /** Resolves when the gateway cannot go on and must be started anew. */
   failed: Promise<EdgeError>;
   /** @param finalAnchorMs how long the newest checkpoint may still try to reach the chain */
@@ -109,7 +114,12 @@ const CHAIN_FIRST_WORD_MS = 3_000;
 const MAX_EPOCHS_LEFT = 2;
 
 /** @throws EdgeError, with all that had started closed again */
-export async function startGateway(config: Config, version: string, report: Reporter): Promise<Gateway> {
+export async function startGateway(
+  config: Config,
+  version: string,
+  report: Reporter,
+  configuring?: Configuring,
+): Promise<Gateway> {
   const closers: (() => Promise<void> | void)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse())
@@ -121,7 +131,7 @@ export async function startGateway(config: Config, version: string, report: Repo
   };
   for (let epochsLeft = 0; ; epochsLeft++)
     try {
-      return await build(config, version, report, closers, close);
+      return await build(config, version, report, closers, close, configuring);
     } catch (error) {
       await close();
       // The chain's word on this log is written down by now: the next turn begins a new epoch.
@@ -136,6 +146,7 @@ async function build(
   report: Reporter,
   closers: (() => Promise<void> | void)[],
   close: () => Promise<void>,
+  configuring: Configuring | undefined,
 ): Promise<Gateway> {
   const startedAt = performance.now();
   const warn = (line: string): void => report(line, 'warn');
@@ -327,15 +338,16 @@ async function build(
   const login = makeLogin(devices, tokens, clockSynced, (device) =>
     mayConnect(standing(device), now(), config.devices),
   );
+  const guarded = guardLogins(
+    checking ? admitStrangers(login, { devices, tokens, clockSynced, caps, ...config.checks }) : login,
+    { caps, ...config.mqtt },
+  );
   const mqtt: MqttIntake = new MqttIntake({
     ...config.mqtt,
     tls: certificates.of('mqtt', config.mqtt.tls),
     maxStrangers: config.checks.maxStrangers,
     caps,
-    login: guardLogins(
-      checking ? admitStrangers(login, { devices, tokens, clockSynced, caps, ...config.checks }) : login,
-      { caps, ...config.mqtt },
-    ),
+    login: guarded.login,
     offerCheck: checking?.offer,
     offerEnvelope: (did, topic, bytes) => custodian.offerEnvelope(did, topic, bytes),
     offerSenml: (did, topic, bytes, resent) => custodian.offerSenml(did, topic, bytes, resent),
@@ -384,7 +396,7 @@ async function build(
     clockSynced: () => now().clockSynced,
     save: (statement) => store.write({ name: 'claim', statements: [statement] }),
   });
-  const serial = await startSerialLines({
+  const serial = await startReplaceableLines({
     ...{ ports, enrolment, custodian, devices, readBy, report },
     marks: new Marks(store),
     secret: identity.secret,
@@ -421,6 +433,7 @@ async function build(
     checkRows: checking?.checks,
     crediting,
     creditSamples: () => crediting?.samples() ?? [],
+    configHealth: () => configuring?.health(),
     creditHealth: () => crediting?.health(),
     checkSamples: () => checkSamples(checking, mqtt.strangers),
     checkHealth: () => checkHealth(checking),
@@ -429,6 +442,7 @@ async function build(
   vitals.start();
   closers.push(() => vitals.stop());
   const health = (): HealthView => describeHealth(parts, origin, identity.did, version);
+  const failures = failedLogins(config.http.maxFailedLogins);
   const api = new Api(
     {
       ...parts,
@@ -445,8 +459,23 @@ async function build(
         cares: new Cares(store),
         billedOf: (kind) => profiles.billedOf(kind),
       }),
+      config: configuring && {
+        view: () => configuring.view(),
+        reload: async (by) => {
+          const done = await configuring.reload();
+          const { sha256, taken, waiting } = done;
+          const detail = { sha256, taken: taken.join(' '), waiting: waiting.join(' ') };
+          await people.note({ by, action: 'config.reload', on: 'config', detail });
+          return done;
+        },
+        restart: async (by) => {
+          if (!configuring.view().restarts) configuring.restart(); // which says why it cannot be
+          await people.note({ by, action: 'config.restart', on: 'config' });
+          configuring.restart();
+        },
+      },
       review: new Review({ accept, custodian, quarantine }),
-      failures: failedLogins(config.http.maxFailedLogins),
+      failures,
       ...deeds(people, devices, enrolment, accept, forgetting),
       profiles: profilesPart(profiles, isSealed),
       vitals,
@@ -470,6 +499,7 @@ async function build(
       onTooManyFailures: () => caps.hit('http.maxFailedLogins'),
       version,
       onError: warn,
+      onRequest: (line) => report(line, 'debug'),
     },
   );
   const httpPorts = await api.start();
@@ -496,6 +526,16 @@ async function build(
 
   if (crediting) crediting.onChanged = () => api.wake();
 
+  const reloading = new Reloading(config);
+  followConfig(reloading, {
+    ...{ accept, checkpointer, disk, retention, mqtt, certificates, serial, api, failures },
+    anchorer: chain.anchorer,
+    logins: guarded,
+    ports: (next) => serialPorts(next, profiles),
+  });
+
+  configuring?.attach(reloading, () => certificates.reload());
+
   const info: RunInfo = {
     pid: process.pid,
     origin,
@@ -515,6 +555,7 @@ async function build(
     health,
     sessions,
     reload: () => certificates.reload(),
+    reloading,
     failed: Promise.race([store.lost, epoch.over]),
     close: async (anchorMs = 1_500) => {
       finalAnchorMs = anchorMs;

@@ -66,6 +66,8 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
   for (const port of ports)
     list[`serial ${port.name}`] = { ok: port.state !== 'away', detail: port.error ?? port.state };
   for (const [name, certificate] of parts.certificates) list[`${name} tls`] = certificate.health();
+  const config = parts.configHealth();
+  if (config) list.config = config;
   const credits = parts.creditHealth();
   if (credits) list.credits = credits;
   const checks = parts.checkHealth();

@@ -49,6 +49,8 @@ export type MetricParts = {
   startedAt: number;
   serialEntries: () => number;
   creditSamples: () => Sample[];
+  /** Undefined where there is no config file. */
+  configHealth: () => { ok: boolean; detail: string } | undefined;
   creditHealth: () => { ok: boolean; detail: string } | undefined;
   checkSamples: () => Sample[];
   checkHealth: () => { ok: boolean; detail: string } | undefined;

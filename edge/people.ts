@@ -162,7 +162,11 @@ export const tracesOf = (store: Store, devices: Devices): ForgetOptions['others'
 };
 
 /** Failed logins by address. */
-export function failedLogins(perMinute: number): ApiParts['failures'] {
+export function failedLogins(perMinute: number): ApiParts['failures'] & { limit: (perMinute: number) => void } {
   const buckets = new Buckets(perMinute / 60, perMinute);
-  return { tooMany: (address) => buckets.isEmpty(address), one: (address) => void buckets.tryTake(address) };
+  return {
+    tooMany: (address) => buckets.isEmpty(address),
+    one: (address) => void buckets.tryTake(address),
+    limit: (next) => buckets.setRate(next / 60, next),
+  };
 }

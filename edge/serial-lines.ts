@@ -17,6 +17,36 @@ export type SerialLines = ReturnType<typeof startSerial> & {
   entriesByDriver: () => Record<string, number>;
 };
 
+type Parts = Parameters<typeof startSerialLines>[0];
+
+/**
+ * As {@link startSerialLines}, and with `replace` for others in their place: where those cannot be started, the ones before
+ * are started again. What was counted goes on.
+ */
+export async function startReplaceableLines(
+  parts: Omit<Parts, 'counts'>,
+): Promise<SerialLines & { replace: (ports: readonly SerialPort[]) => Promise<void> }> {
+  const counts = new Map<string, number>();
+  let { ports } = parts;
+  let lines = await startSerialLines({ ...parts, counts });
+  return {
+    stop: () => lines.stop(),
+    state: () => lines.state(),
+    entries: () => lines.entries(),
+    entriesByDriver: () => lines.entriesByDriver(),
+    replace: async (next) => {
+      await lines.stop();
+      try {
+        lines = await startSerialLines({ ...parts, ports: next, counts });
+        ports = next;
+      } catch (error) {
+        lines = await startSerialLines({ ...parts, ports, counts });
+        throw error;
+      }
+    },
+  };
+}
+
 /** @throws EdgeError DEVICE_UNKNOWN, CUSTODY_MISMATCH, STORE_UNAVAILABLE, KEY_UNREADABLE, CONFIG_INVALID */
 export async function startSerialLines(parts: {
   ports: readonly SerialPort[];
@@ -30,10 +60,12 @@ export async function startSerialLines(parts: {
   secret: (name: string) => Uint8Array;
   nextNumber: (name: string, above?: number) => number;
   report: (line: string, level: 'info' | 'warn') => void;
+  /** By driver, where there were others before. */
+  counts?: Map<string, number>;
 }): Promise<SerialLines> {
   const { enrolment, custodian, devices, marks, readBy, secret, nextNumber, report } = parts;
   const read = new Map<string, SerialDevice>();
-  const counts = new Map<string, number>();
+  const counts = parts.counts ?? new Map<string, number>();
 
   const driverOf = (port: SerialPort, { driver, device, profile }: SerialDevice, did: string): Driver => {
     const id = (devices.get(did) as Device).id;
@@ -57,7 +89,7 @@ export async function startSerialLines(parts: {
           const did = await enrolment.serialDevice({ ...device, kind: device.profile.kind });
           read.set(did, device);
           readBy.set(did, device.profile.name);
-          counts.set(device.driverName, 0);
+          counts.set(device.driverName, counts.get(device.driverName) ?? 0);
           const { label, driverName, everySeconds, priority } = device;
           return { did, label, driver: driverOf(port, device, did), driverName, everySeconds, priority };
         }),

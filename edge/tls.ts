@@ -36,7 +36,7 @@ type Held = { fingerprint: string; context: SecureContextOptions; leaf: X509Cert
 
 export class Certificate {
   readonly #name: string;
-  readonly #files: TlsFiles;
+  #files: TlsFiles;
   readonly #report: (line: string) => void;
   readonly #clockSynced: () => boolean;
   #held: Held | undefined;
@@ -51,7 +51,7 @@ export class Certificate {
   /** @param name of the listener, as the config calls it; @param clockSynced without it, dates are not judged */
   constructor(name: string, files: TlsFiles, clockSynced: () => boolean, report: (line: string) => void) {
     this.#name = name;
-    this.#files = files;
+    this.#files = { ...files };
     this.#clockSynced = clockSynced;
     this.#report = report;
   }
@@ -59,6 +59,29 @@ export class Certificate {
   /** @throws EdgeError CERTIFICATE_INVALID, KEY_UNREADABLE */
   start(): void {
     this.#held = this.#read();
+    this.#watch();
+    this.#timer = setInterval(() => this.reload(), LOOK_MS).unref();
+  }
+
+  /**
+   * Other files from now on; where they are not good, those before stay.
+   * @throws EdgeError CERTIFICATE_INVALID, KEY_UNREADABLE
+   */
+  point({ certFile, keyFile, caFile }: TlsFiles): void {
+    const before = this.#files;
+    this.#files = { certFile, keyFile, caFile };
+    try {
+      this.#read();
+    } catch (error) {
+      this.#files = before;
+      throw error;
+    }
+    for (const watcher of this.#watchers.splice(0)) watcher.close();
+    this.#watch();
+    this.reload();
+  }
+
+  #watch(): void {
     const files = this.#paths;
     for (const folder of new Set(files.map((path) => dirname(path))))
       try {
@@ -71,7 +94,6 @@ export class Certificate {
       } catch {
         // No more watches are to be had: as above.
       }
-    this.#timer = setInterval(() => this.reload(), LOOK_MS).unref();
   }
 
   stop(): void {

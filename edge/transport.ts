@@ -34,6 +34,14 @@ export class Certificates {
     return this.#held.entries();
   }
 
+  /**
+   * Other files for a listener that has a certificate, and goes on asking its clients for theirs, or not.
+   * @throws EdgeError CERTIFICATE_INVALID, KEY_UNREADABLE
+   */
+  point(name: Listener, { tls }: Config[Listener]): void {
+    this.#held.get(name)?.point(tls);
+  }
+
   reload(): void {
     for (const certificate of this.#held.values()) certificate.reload();
   }

@@ -19,6 +19,11 @@ export function readYaml(path: string, fail: (detail: string) => Error): YamlFil
   } catch (error) {
     throw fail(`${path}: ${(error as Error).message}`);
   }
+  return parseYaml(path, source, fail);
+}
+
+/** @param path as errors name it */
+export function parseYaml(path: string, source: string, fail: (detail: string) => Error): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines });
   const broken = document.errors[0];

@@ -25,7 +25,11 @@ const LAYERS: [string, string[]][] = [
   ['edge/flaws.ts', []],
   ['edge/yaml-file.ts', []],
   ['edge/config.ts', ['edge/errors.ts', 'edge/flaws.ts']],
-  ['edge/config-file.ts', ['edge/errors.ts', 'edge/config.ts', 'edge/yaml-file.ts']],
+  [
+    'edge/config/',
+    ['edge/errors.ts', 'edge/flaws.ts', 'edge/yaml-file.ts', 'edge/config.ts', 'edge/config-file.ts', 'edge/config/'],
+  ],
+  ['edge/config-file.ts', ['edge/errors.ts', 'edge/config.ts', 'edge/config/env.ts', 'edge/yaml-file.ts']],
   ['edge/keystore.ts', ['edge/errors.ts']],
   ['edge/key-rotation.ts', ['edge/errors.ts', 'edge/faults.ts', 'edge/keystore.ts']],
   ['edge/numbers.ts', ['edge/errors.ts', 'edge/keystore.ts']],
@@ -198,6 +202,19 @@ const LAYERS: [string, string[]][] = [
   // The page asks the API as everybody does; of the gateway's code it takes what is pure, and types.
   ['edge/console/', ['edge/console/', 'edge/api/', 'edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/console-build.ts', ['edge/errors.ts', 'edge/console-bundle.ts']],
+  ['edge/logging.ts', ['edge/errors.ts', 'edge/config.ts']],
+  ['edge/reload.ts', ['edge/errors.ts', 'edge/config.ts', 'edge/config/keys.ts']],
+  [
+    'edge/reload-parts.ts',
+    [
+      ...['edge/config.ts', 'edge/reload.ts', 'edge/serial-ports.ts', 'edge/transport.ts', 'edge/api/', 'edge/chain/'],
+      ...['edge/intake/', 'edge/log/', 'edge/store/'],
+    ],
+  ],
+  [
+    'edge/configuring.ts',
+    ['edge/errors.ts', 'edge/config/', 'edge/config-file.ts', 'edge/api/config.ts', 'edge/reload.ts'],
+  ],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
   ['edge/main.ts', ['edge/commands/index.ts', 'edge/commands/exit.ts']],

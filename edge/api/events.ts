@@ -55,7 +55,7 @@ function parsePlace(text: string, else_: Pick<Place, 'check' | 'certificate'>): 
 export function eventRoutes(
   server: Server,
   parts: ApiParts,
-  { maxStreams, onFull, onError }: { maxStreams: number; onFull: () => void; onError: (line: string) => void },
+  { maxStreams, onFull, onError }: { maxStreams: () => number; onFull: () => void; onError: (line: string) => void },
 ): { wake: () => void; end: (where: (person: Person) => boolean) => void; stop: () => void } {
   const streams = new Map<Stream, Person>();
   const ping = setInterval(() => {
@@ -90,9 +90,9 @@ export function eventRoutes(
       },
     },
     (request, reply) => {
-      if (streams.size >= maxStreams) {
+      if (streams.size >= maxStreams()) {
         onFull();
-        throw new EdgeError('READERS_FULL', `${maxStreams} read /events now`);
+        throw new EdgeError('READERS_FULL', `${maxStreams()} read /events now`);
       }
       const header = request.headers['last-event-id'];
       // A browser that connects again has both: the address that it was given, and how far it has come since.

@@ -15,6 +15,7 @@ import type { IssuedToken, IssuedTokens } from '../store/tokens.ts';
 import type { Issued, Person, Role, Tokens } from '../tokens.ts';
 import type { SubjectView, Verdict } from './care-views.ts';
 import type { AskedView, CityBundleView, GateView } from './check-views.ts';
+import type { ConfigParts } from './config.ts';
 import type { CreditsParts } from './credits-parts.ts';
 import type {
   AnchorView,
@@ -55,6 +56,8 @@ export type ChecksParts = {
 };
 
 export type ApiParts = {
+  /** Undefined where the gateway was started without a config file. */
+  config?: ConfigParts | undefined;
   log: Log;
   checkpointer: Checkpointer;
   entries: Entries;

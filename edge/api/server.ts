@@ -16,6 +16,7 @@ import { careRoutes } from './care.ts';
 import { certificateRoutes } from './certificates.ts';
 import { checkRoutes } from './checks.ts';
 import { claimRoutes } from './claims.ts';
+import { configRoutes } from './config.ts';
 import { consoleRoutes } from './console.ts';
 import { deviceRoutes } from './devices.ts';
 import { districtRoutes } from './district.ts';
@@ -45,6 +46,8 @@ export type ApiOptions = {
   onTooManyFailures: () => void;
   version: string;
   onError: (line: string) => void;
+  /** Told of each answer. */
+  onRequest?: ((line: string) => void) | undefined;
 };
 
 declare module 'fastify' {
@@ -105,6 +108,10 @@ export class Api {
     this.#o = options;
   }
 
+  limit({ maxEventStreams }: Pick<ApiOptions, 'maxEventStreams'>): void {
+    this.#o.maxEventStreams = maxEventStreams;
+  }
+
   /** @throws EdgeError PORT_TAKEN */
   async start(): Promise<{ port: number; tlsPort?: number }> {
     const server = makeServer();
@@ -116,6 +123,14 @@ export class Api {
       const { role } = request.routeOptions.config;
       if (role) request.person = await this.#person(request, role);
     });
+    const { onRequest } = this.#o;
+    if (onRequest)
+      server.addHook('onResponse', async ({ method, url, ip }, { statusCode, elapsedTime }) =>
+        // Without the query, in which somebody may put what is to be kept secret.
+        onRequest(
+          `http: ${method} ${url.split('?')[0]?.slice(0, 200)} ${statusCode} ${elapsedTime.toFixed(1)} ms ${ip}`,
+        ),
+      );
     // ajv reads the text of query and path as the numbers that it says. A body has types of its own, which must not be
     // bent to fit: null would become 0 W.
     server.addHook('preValidation', async (request) => {
@@ -158,6 +173,7 @@ export class Api {
     forgetRoutes(server, parts);
     await checkRoutes(server, parts);
     certificateRoutes(server, parts);
+    configRoutes(server, parts);
     statusRoutes(server, parts);
     vitalRoutes(server, parts);
     peopleRoutes(server, parts);
@@ -166,7 +182,7 @@ export class Api {
     claimRoutes(server, parts, this.#o.onTooManyFailures);
     consoleRoutes(server, parts.console, this.#o.onError);
     const events = eventRoutes(server, parts, {
-      maxStreams: this.#o.maxEventStreams,
+      maxStreams: () => this.#o.maxEventStreams,
       onFull: this.#o.onReadersFull,
       onError: this.#o.onError,
     });

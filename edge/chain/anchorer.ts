@@ -109,6 +109,11 @@ export class Anchorer {
     });
   }
 
+  setPace(everySeconds: number): void {
+    this.#o.everySeconds = everySeconds;
+    this.wake();
+  }
+
   get state(): ChainState {
     return {
       rpc: withoutSecrets(this.#o.rpc),

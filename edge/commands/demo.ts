@@ -98,7 +98,8 @@ ${EXIT_HELP}`,
     const elapsed = (): number => (performance.now() - started) / 1000;
     const nearTheEnd = (): boolean =>
       stop.aborted || (runSeconds !== undefined && elapsed() > runSeconds - 2 * END_SECONDS);
-    const gateway = await startGateway(config, VERSION, (line) => {
+    const gateway = await startGateway(config, VERSION, (line, level) => {
+      if (level === 'debug') return;
       // The district brings the tty: it comes after the gateway that it speaks to, and goes before it.
       if (!line.includes('SERIAL_AWAY') || (districtIsUp && !nearTheEnd())) narrator.say(line);
     });

@@ -9,6 +9,8 @@ export const EXIT = {
   setup: 2,
   /** The demo's own check: something that was acknowledged is not in the log. Starting again would hide it. */
   lost: 3,
+  /** EX_TEMPFAIL of sysexits: an operator asked for another start, with the config as it is now. */
+  restart: 75,
   /** EX_SOFTWARE of sysexits: a mistake of ours, that nobody caught. Starting again may help. */
   internal: 70,
 } as const;
@@ -18,6 +20,7 @@ export const EXIT_HELP = `Exit codes:
     1  failed; starting again may help (a port in use, a disk that was full)
     2  the command line, the config, a profile, the keys or the data folder: nothing helps before somebody looks
     3  the demo found that something acknowledged is not in the log
+   75  asked to be started again (POST /config/restart)
    70  a mistake of the program itself, said in one line; starting again may help
   130  asked to stop a second time, so it stopped at once`;
 

@@ -28,6 +28,10 @@ const COMMANDS: Record<string, Known> = {
     supervised: (args) => (args.includes('--supervise') ? args.filter((arg) => arg !== '--supervise') : undefined),
   },
   init: { summary: 'Write a commented config, and make the keys.', load: () => import('./init.ts') },
+  config: {
+    summary: 'Check, show, compare, apply, roll back or reload the config.',
+    load: () => import('./config.ts'),
+  },
   'check-config': { summary: 'Check a config file, and say what it means.', load: () => import('./check-config.ts') },
   profiles: {
     summary: 'List, show and check profiles: device kinds, and how devices of them are read.',

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { toHex } from 'viem';
 import { privateKeyToAddress } from 'viem/accounts';
+import { exampleConfig } from '../config/example.ts';
 import { makeConfig } from '../config.ts';
-import { exampleConfig, loadConfig } from '../config-file.ts';
+import { loadConfig } from '../config-file.ts';
 import { EdgeError } from '../errors.ts';
 import { openIdentity } from '../identity.ts';
 import { encodeVerifierKey } from '../log/checkpoint.ts';
@@ -44,11 +46,8 @@ Prints the gateway's DID, the verifier keys of its log and of it as a witness, a
       makeConfig({ log: { origin } });
       try {
         mkdirSync(dirname(path), { recursive: true });
-        const dataFolder = values.data === undefined ? defaults.dataFolder : resolve(values.data);
-        writeFileSync(path, exampleConfig({ dataFolder, log: { ...defaults.log, origin } }), {
-          flag: 'wx',
-          mode: 0o640,
-        });
+        const chosen = { ...(values.data === undefined ? {} : { dataFolder: resolve(values.data) }), log: { origin } };
+        writeFileSync(path, exampleConfig(chosen, SCHEMA), { flag: 'wx', mode: 0o640 });
       } catch (error) {
         throw new EdgeError('CONFIG_INVALID', `cannot write ${path}: ${(error as Error).message}`);
       }
@@ -68,6 +67,9 @@ Prints the gateway's DID, the verifier keys of its log and of it as a witness, a
     return 0;
   },
 };
+
+/** Of this installation, for editors; sejong-edge config schema prints it. */
+const SCHEMA = fileURLToPath(new URL('../schemas/config.json', import.meta.url));
 
 const passphraseHint = (file: string): string =>
   file !== ''

@@ -42,6 +42,10 @@ export async function supervise(
     const started = performance.now();
     const code = await runOnce(argv(started - began), stop);
     const ranMs = performance.now() - started;
+    if (code === EXIT.restart && !stop.aborted) {
+      say('supervisor: started again as it was asked for');
+      continue;
+    }
     if (code === EXIT.done || code === EXIT.lost || stop.aborted) return code;
     if (!patient && pause === undefined && code === EXIT.failed && ranMs < FIRST_MS) return code;
     if (code === EXIT.setup) {

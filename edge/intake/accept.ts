@@ -27,6 +27,8 @@ export type { AcceptOptions, Outcome, Own, Source, Voice } from './plan.ts';
 /** Entries in one transaction: bounds the memory of a group, and how long one may take. */
 const MAX_BATCH = 2048;
 
+const CAPS = ['maxPendingBytes', 'maxPendingBytesPerDevice', 'maxQuarantinePerDevice', 'maxQuarantine'] as const;
+
 export class Accept {
   readonly #o: AcceptOptions;
   #jobs: Job[] = [];
@@ -47,8 +49,14 @@ export class Accept {
     declaredLost: 0,
   };
 
+  /** Other caps from now on; what waits already goes on waiting for its turn. */
+  limit(caps: Pick<AcceptOptions, (typeof CAPS)[number]>): void {
+    for (const key of CAPS) (this.#o as { -readonly [K in (typeof CAPS)[number]]: number })[key] = caps[key];
+    this.#gate.setRoom(caps.maxPendingBytes, caps.maxPendingBytesPerDevice);
+  }
+
   constructor(options: AcceptOptions) {
-    this.#o = options;
+    this.#o = { ...options };
     this.#gate = new Gate({
       max: options.maxPendingBytes,
       maxPerKey: options.maxPendingBytesPerDevice,

@@ -6,12 +6,18 @@ type Bucket = { tokens: number; at: number };
 const SWEEP_AT = 1024;
 
 export class Buckets {
-  readonly #perSecond: number;
-  readonly #full: number;
+  #perSecond: number;
+  #full: number;
   readonly #buckets = new Map<string, Bucket>();
   #sweepAt = SWEEP_AT;
 
   constructor(perSecond: number, full: number) {
+    this.#perSecond = perSecond;
+    this.#full = full;
+  }
+
+  /** From now on; what is in a bucket stays in it, as far as it goes. */
+  setRate(perSecond: number, full: number): void {
     this.#perSecond = perSecond;
     this.#full = full;
   }

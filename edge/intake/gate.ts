@@ -20,7 +20,7 @@ export class Gate {
   readonly #waiting = new Map<string, { size: number; enter: () => void }[]>();
 
   constructor(options: GateOptions) {
-    this.#o = options;
+    this.#o = { ...options };
   }
 
   /** Resolves when it is inside; undefined where it is so at once. */
@@ -35,6 +35,12 @@ export class Gate {
       if (line) line.push({ size, enter });
       else this.#waiting.set(key, [{ size, enter }]);
     });
+  }
+
+  /** From now on; who is inside stays. */
+  setRoom(max: number, maxPerKey: number): void {
+    Object.assign(this.#o, { max, maxPerKey });
+    this.#admit();
   }
 
   leave(key: string, size: number): void {

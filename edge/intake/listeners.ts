@@ -11,7 +11,7 @@ export type ListenOptions = {
   port: number;
   /** As the config has it; `certificate` only where there is one. */
   tls: { host: string; port: number; certificate?: Certificate | undefined };
-  maxConnections: number;
+  maxConnections: () => number;
   connectTimeoutSeconds: number;
   caps: Caps;
   report: (line: string) => void;
@@ -74,14 +74,14 @@ export class Listeners {
     this.#open.set(server, open);
     server.on('connection', (socket: Socket) => {
       open.add(socket);
-      this.#share();
+      this.share();
       socket.once('close', () => {
         open.delete(socket);
-        this.#share();
+        this.share();
       });
     });
     server.on('drop', () => this.#o.caps.hit('mqtt.maxConnections'));
-    this.#share();
+    this.share();
     try {
       server.listen(port, host);
       await once(server, 'listening');
@@ -92,11 +92,11 @@ export class Listeners {
     return (server.address() as { port: number }).port;
   }
 
-  /** Each may take what the other one leaves. */
-  #share(): void {
+  /** Each may take what the other one leaves. To be called when there may be more of them, or fewer. */
+  share(): void {
     let total = 0;
     for (const { size } of this.#open.values()) total += size;
-    for (const [server, { size }] of this.#open) server.maxConnections = this.#o.maxConnections - (total - size);
+    for (const [server, { size }] of this.#open) server.maxConnections = this.#o.maxConnections() - (total - size);
   }
 
   /** Takes no new connections, then closes those that are open: by `closeClients`, and what has got no further. */

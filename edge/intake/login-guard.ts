@@ -22,7 +22,7 @@ export function guardLogins(
   const failures = new Buckets(maxFailedLogins / 60, maxFailedLogins);
 
   /** @throws EdgeError LOGIN_FAILED, TOKEN_INVALID, LOGIN_THROTTLED */
-  return async (user: string, password: string, caller: Caller): Promise<Login> => {
+  const guarded = async (user: string, password: string, caller: Caller): Promise<Login> => {
     // By address too, so that nobody locks another out by using its name from elsewhere.
     const { address, gone } = caller;
     const key = `${address} ${user}`;
@@ -41,5 +41,13 @@ export function guardLogins(
     } finally {
       gate.leave(key, 1);
     }
+  };
+  return {
+    login: guarded,
+    limit: (next: { maxLoginsAtOnce: number; maxFailedLogins: number }): void => {
+      maxFailedLogins = next.maxFailedLogins;
+      failures.setRate(maxFailedLogins / 60, maxFailedLogins);
+      gate.setRoom(next.maxLoginsAtOnce - 1, next.maxLoginsAtOnce - 1);
+    },
   };
 }

@@ -25,30 +25,36 @@ import type { Caller } from './login-guard.ts';
 import { guardParser, type PacketParser } from './parser-guard.ts';
 import { inwardOf, isInward, type Login, maySubscribe, nameOf } from './topics.ts';
 
-/** The mqtt section of the config, and what the broker hands on to. */
-export type MqttOptions = Pick<ListenOptions, 'host' | 'port' | 'tls' | 'maxConnections'> & {
+/** Caps that can be others while connections are open; each counts from then on, and none is closed for it. */
+export type MqttLimits = {
+  maxConnections: number;
   maxConnectionsPerUser: number;
-  connectTimeoutSeconds: number;
   maxKeepAliveSeconds: number;
   maxConnectBytes: number;
   maxPacketBytes: number;
-  maxTopicLevels: number;
-  maxPacketsBeforeLogin: number;
-  maxInflight: number;
   maxUnreadBytes: number;
   maxDeviceRate: number;
-  caps: Caps;
-  /** Answers who it is. @throws EdgeError; where its `act` is retry the client is told to try later */
-  login: (user: string, password: string, caller: Caller) => Promise<Login>;
-  /** @throws EdgeError when nothing is durable */
-  offerEnvelope: (did: string, topic: string, bytes: Uint8Array) => Promise<Outcome>;
-  offerSenml: (did: string, topic: string, bytes: Uint8Array, resent: boolean) => Promise<Outcome>;
-  /** Vehicle checks; undefined where there are none. Answers on topics, and never throws. */
-  offerCheck?: ((did: string, what: 'hello' | 'presentation', bytes: Uint8Array) => Promise<void>) | undefined;
-  /** Connections at once of vehicles that are not enrolled. */
-  maxStrangers: number;
-  report: (line: string) => void;
 };
+
+/** The mqtt section of the config, and what the broker hands on to. */
+export type MqttOptions = Pick<ListenOptions, 'host' | 'port' | 'tls'> &
+  MqttLimits & {
+    connectTimeoutSeconds: number;
+    maxTopicLevels: number;
+    maxPacketsBeforeLogin: number;
+    maxInflight: number;
+    caps: Caps;
+    /** Answers who it is. @throws EdgeError; where its `act` is retry the client is told to try later */
+    login: (user: string, password: string, caller: Caller) => Promise<Login>;
+    /** @throws EdgeError when nothing is durable */
+    offerEnvelope: (did: string, topic: string, bytes: Uint8Array) => Promise<Outcome>;
+    offerSenml: (did: string, topic: string, bytes: Uint8Array, resent: boolean) => Promise<Outcome>;
+    /** Vehicle checks; undefined where there are none. Answers on topics, and never throws. */
+    offerCheck?: ((did: string, what: 'hello' | 'presentation', bytes: Uint8Array) => Promise<void>) | undefined;
+    /** Connections at once of vehicles that are not enrolled. */
+    maxStrangers: number;
+    report: (line: string) => void;
+  };
 
 const PRINTABLE = /^[\x20-\x7e]{0,256}$/;
 const NOTHING = Buffer.alloc(0);
@@ -112,9 +118,20 @@ export class MqttIntake {
   };
 
   constructor(options: MqttOptions) {
-    this.#o = options;
+    this.#o = { ...options };
     this.#rates = new Buckets(options.maxDeviceRate, options.maxDeviceRate);
     this.#lines = new Lines((line) => options.report(`mqtt: ${line}`));
+  }
+
+  limit(limits: MqttLimits): void {
+    const { maxConnections, maxConnectionsPerUser, maxKeepAliveSeconds } = limits;
+    const { maxConnectBytes, maxPacketBytes, maxUnreadBytes, maxDeviceRate } = limits;
+    Object.assign(this.#o, {
+      ...{ maxConnections, maxConnectionsPerUser, maxKeepAliveSeconds },
+      ...{ maxConnectBytes, maxPacketBytes, maxUnreadBytes, maxDeviceRate },
+    });
+    this.#rates.setRate(maxDeviceRate, maxDeviceRate);
+    this.#listeners?.share();
   }
 
   /** @throws EdgeError PORT_TAKEN */
@@ -176,6 +193,7 @@ export class MqttIntake {
     this.#broker = broker;
     this.#listeners = new Listeners({
       ...this.#o,
+      maxConnections: () => this.#o.maxConnections,
       connect: (socket, did) => this.#connect(socket, did),
       onHandshakeFailed: (address, why) => {
         this.counts.handshakesFailed++;

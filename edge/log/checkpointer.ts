@@ -5,7 +5,7 @@ export type CheckpointerOptions = { seconds: number; entries: number; onError: (
 
 export class Checkpointer {
   readonly #log: Log;
-  readonly #options: CheckpointerOptions;
+  #options: CheckpointerOptions;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   readonly #holds = new Map<string, string>();
@@ -29,6 +29,13 @@ export class Checkpointer {
   start(): void {
     this.#timer = setInterval(() => this.#make(), this.#options.seconds * 1000);
     this.wake();
+  }
+
+  setPace(pace: Pick<CheckpointerOptions, 'seconds' | 'entries'>): void {
+    this.#options = { ...this.#options, ...pace };
+    if (!this.#timer) return;
+    clearInterval(this.#timer);
+    this.start();
   }
 
   /** To be called when the log has grown. */

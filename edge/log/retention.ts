@@ -83,8 +83,14 @@ export class Retention {
   /** Counts since start, for metrics. */
   readonly counts = { pruned: 0, thinned: 0 };
 
+  /** From the next look on. */
+  setDays(next: Pick<RetentionOptions, 'days' | 'gapLostDays'>): void {
+    Object.assign(this.#o, next);
+    this.wake();
+  }
+
   constructor(options: RetentionOptions) {
-    this.#o = options;
+    this.#o = { ...options };
   }
 
   start(): void {

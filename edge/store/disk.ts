@@ -10,7 +10,7 @@ export class Disk {
   readonly #store: Store;
   readonly #maxBytes: number;
   /** Bytes that are never given to devices: what the gateway itself must write has its place there. */
-  readonly reserve: number;
+  reserve: number;
   #free = 0;
   #givenSince = 0;
   #lookedMs = Number.NEGATIVE_INFINITY;

@@ -72,6 +72,9 @@ const ROUTES: Record<string, Role | 'open'> = {
   'POST /session': 'open',
   'POST /session/codes': 'operator',
   'POST /session/end': 'viewer',
+  'GET /config': 'operator',
+  'POST /config/reload': 'operator',
+  'POST /config/restart': 'operator',
   'GET /anchors': 'viewer',
   'GET /quarantine': 'viewer',
   'POST /quarantine/{id}/release': 'operator',
@@ -224,8 +227,8 @@ describe('HEAD', () => {
       if (method !== 'GET' || path === '/events') continue;
       const get = await ask(gateway, path, { headers: { authorization } });
       const head = await ask(gateway, path, { method: 'HEAD', headers: { authorization } });
-      // Entry 0 is not sealed, and no check; without a chain there are no certificates.
-      const credits = /^\/(certificates|slots|residuals|trades|statements|rec|evidence\/)/.test(path);
+      // Entry 0 is not sealed, and no check; without a chain there are no certificates, and no file of a config here.
+      const credits = /^\/(config|certificates|slots|residuals|trades|statements|rec|evidence\/)/.test(path);
       if (credits) expect([400, 409], route).toContain(get.status);
       expect([head.status, head.text, head.headers.get('content-type')], route).toEqual([
         credits ? get.status : path.endsWith('/opening') || route === 'GET /checks/{index}' ? 404 : 200,

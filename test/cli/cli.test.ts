@@ -2,7 +2,8 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { exampleConfig, loadConfig } from '../../edge/config-file.ts';
+import { exampleConfig } from '../../edge/config/example.ts';
+import { loadConfig } from '../../edge/config-file.ts';
 import type { RunInfo } from '../../edge/run-info.ts';
 import { decodeOpenSign1, encodeOpenSign1 } from '../../edge/wire/cose.ts';
 import { edge, start } from '../support/cli.ts';

@@ -172,7 +172,7 @@ describe('logins', () => {
     const caps = new Caps();
     const begun: string[] = [];
     const ends: (() => void)[] = [];
-    const login = guardLogins(
+    const { login } = guardLogins(
       (user) => {
         begun.push(user);
         return new Promise<Login>((resolve) =>
@@ -204,7 +204,7 @@ describe('logins', () => {
   });
 
   it('that fail because the gateway cannot answer now are not held against anybody', async () => {
-    const login = guardLogins(() => Promise.reject(new EdgeError('STORE_UNAVAILABLE', 'x')), {
+    const { login } = guardLogins(() => Promise.reject(new EdgeError('STORE_UNAVAILABLE', 'x')), {
       maxLoginsAtOnce: 1,
       maxFailedLogins: 1,
       caps: new Caps(),

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { exampleConfig, loadConfig } from '../../edge/config-file.ts';
+import { exampleConfig } from '../../edge/config/example.ts';
+import { loadConfig } from '../../edge/config-file.ts';
 import { EdgeError } from '../../edge/errors.ts';
 import { loadProfiles } from '../../edge/profiles/load.ts';
 import { serialPorts } from '../../edge/serial-ports.ts';

@@ -38,7 +38,7 @@ export async function startTestGateway(values: Part<Config> = {}): Promise<TestG
     log: { checkpointSeconds: 0.2, ...values.log },
   });
   const lines: string[] = [];
-  const gateway = await startGateway(config, 'test', (line) => lines.push(line));
+  const gateway = await startGateway(config, 'test', (line, level) => void (level !== 'debug' && lines.push(line)));
   let truth: Promise<WholeTruth> | undefined;
   const finish: TestGateway['finish'] = (options) => {
     truth ??= gateway.close().then(() => wholeTruth(config.dataFolder, options));
