@@ -26,12 +26,13 @@ describe('a strip of a day', () => {
       slot({ state: 'minted', wh: 400, claimedWh: 1 }),
       slot({ state: 'minted', wh: 400, claimedWh: 400 }),
       ...(['sent', 'ready', 'refused', 'withdrawn'] as const).map((state) => slot({ state, wh: 1 })),
-      ...(['residual', 'no-energy', 'no-start', 'ahead'] as const).map((missing) => slot({ missing })),
+      ...(['residual', 'no-energy', 'clock', 'no-start', 'ahead'] as const).map((missing) => slot({ missing })),
     ].map(cellOf);
     expect(cells).toEqual([...CELLS]);
     expect(new Set(Object.values(SIGNS)).size).toBe(CELLS.length);
-    for (const missing of ['no-readings', 'no-end', 'clock', 'suspended', 'charge', 'pending'] as const)
-      expect(cellOf(slot({ missing }))).toBe('missing');
+    for (const missing of ['no-readings', 'no-end'] as const) expect(cellOf(slot({ missing }))).toBe('missing');
+    for (const missing of ['suspended', 'charge', 'pending'] as const)
+      expect(cellOf(slot({ missing }))).toBe('waiting');
     expect(cellOf(slot({ missing: 'running' }))).toBe('ahead');
   });
 

@@ -230,11 +230,11 @@ function About({ c }: { c: Whole }) {
     <Panel>
       <Facts>
         <Fact label={w.id}>
-          <Id value={c.id} head={36} />
+          <Id value={c.id} head={20} tail={8} />
         </Fact>
         <Fact label={s.hour}>
           <Time ms={c.slot * 1000} />{' '}
-          <span class="muted">{s.utc(c.start.replace('T', ' ').replace('Z', ' UTC'), c.end.slice(11, 16))}</span>
+          <span class="muted">{s.utc(c.start.slice(0, 16).replace('T', ' '), c.end.slice(11, 16))}</span>
         </Fact>
         <Fact label={s.point}>
           <code>{c.meteringPoint}</code>

@@ -9,12 +9,12 @@ export const CELL_WORDS: Record<Lang, Record<Cell, string>> = {
   en: {
     ...{ minted: 'minted', part: 'claimed in part', claimed: 'claimed', sent: 'on its way', ready: 'ready' },
     ...{ refused: 'refused', withdrawn: 'withdrawn', residual: 'in a residual', nothing: 'no energy' },
-    ...{ missing: 'missing', ahead: 'to come' },
+    ...{ waiting: 'waits', missing: 'not read', ahead: 'to come' },
   },
   ko: {
     ...{ minted: '발행됨', part: '일부 사용됨', claimed: '사용됨', sent: '보내는 중', ready: '준비됨' },
     ...{ refused: '거절됨', withdrawn: '철회됨', residual: '잔여 에너지', nothing: '에너지 없음' },
-    ...{ missing: '없음', ahead: '아직' },
+    ...{ waiting: '기다림', missing: '읽지 못함', ahead: '아직' },
   },
 };
 
@@ -158,7 +158,7 @@ export default words(
     claim: 'Claim…',
     flags: 'To know',
     refusedBy: 'Refused',
-    utc: (from: string, to: string) => `${from} to ${to}`,
+    utc: (from: string, to: string) => `${from} to ${to} UTC`,
   },
   {
     why: (wh: string) => `왜 ${wh}인가요?`,
@@ -197,6 +197,6 @@ export default words(
     claim: '사용…',
     flags: '알아 둘 것',
     refusedBy: '거절',
-    utc: (from: string, to: string) => `${from} ~ ${to}`,
+    utc: (from: string, to: string) => `${from} ~ ${to} UTC`,
   },
 );

@@ -4,21 +4,35 @@ import type { PointSlotsView, SlotView } from '../../api/credit-views.ts';
 /** What an hour looks like: what became of its certificate, or that there is none. */
 export const CELLS = [
   ...(['minted', 'part', 'claimed', 'sent', 'ready', 'refused', 'withdrawn'] as const),
-  ...(['residual', 'nothing', 'missing', 'ahead'] as const),
+  ...(['residual', 'nothing', 'waiting', 'missing', 'ahead'] as const),
 ] as const;
 export type Cell = (typeof CELLS)[number];
 
 /** Beside the colour, for whom colours are alike. */
 export const SIGNS: Readonly<Record<Cell, string>> = {
   ...{ minted: '✓', part: '◐', claimed: '●', sent: '↑', ready: '○', refused: '✕', withdrawn: '↩' },
-  ...{ residual: '≈', nothing: '0', missing: '?', ahead: '' },
+  ...{ residual: '≈', nothing: '0', waiting: '…', missing: '–', ahead: '' },
 };
 
 export function cellOf({ state, missing, wh, claimedWh }: SlotView): Cell {
   if (state === 'minted') return claimedWh >= wh ? 'claimed' : claimedWh > 0 ? 'part' : 'minted';
   if (state !== 'none') return state;
-  if (missing === 'ahead' || missing === 'running') return 'ahead';
-  return missing === 'residual' ? 'residual' : missing === 'no-energy' ? 'nothing' : 'missing';
+  switch (missing) {
+    case 'ahead':
+    case 'running':
+      return 'ahead';
+    case 'residual':
+      return 'residual';
+    case 'no-energy':
+      return 'nothing';
+    case 'clock':
+    case 'suspended':
+    case 'charge':
+    case 'pending':
+      return 'waiting';
+    default:
+      return 'missing';
+  }
 }
 
 /** How full the colour is: 0 for no energy, 1 to 4 by quarters of what the plant can give, or of the most that is shown. */
@@ -32,7 +46,7 @@ export const mostOf = (points: readonly PointSlotsView[]): number =>
 
 /** Wh of a day, by what became of them; each hour counts once. */
 export type Sums = Record<'minted' | 'claimed' | 'waiting' | 'refused' | 'residual', number> & {
-  /** Hours that are over and have no certificate, though nothing says that there was no energy. */
+  /** Hours that are over and were not read at both ends. */
   missingHours: number;
 };
 

@@ -59,7 +59,7 @@ const SOON_MS = 400;
 
 export const STATES: Record<Cell, State> = {
   ...{ minted: 'good', part: 'good', claimed: 'info', sent: 'info', ready: 'idle', refused: 'bad', withdrawn: 'warn' },
-  ...{ residual: 'warn', nothing: 'idle', missing: 'warn', ahead: 'idle' },
+  ...{ residual: 'warn', nothing: 'idle', waiting: 'info', missing: 'idle', ahead: 'idle' },
 };
 
 type Chosen = { point: string; slot: number };
