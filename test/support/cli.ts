@@ -28,6 +28,7 @@ export async function run(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
+  child.stdin.on('error', () => undefined); // it may have ended before it read anything
   child.stdin.end(options.input ?? '');
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   return { code, signal, stdout, stderr };
