@@ -4,8 +4,8 @@
  */
 'use strict';
 
+const { NewsPlace } = require('./news-place.cjs');
 const { PlaceFile } = require('./places.cjs');
-const { FIRST } = require('./stream.cjs');
 
 /** @param options {kind: 'certificate'|'alarm', from: 'now'|'start'|'stopped', event: (data) => void, open?: () => Promise} */
 function newsReader(node, RED, begun, { kind, from, event, open }) {
@@ -20,15 +20,15 @@ function newsReader(node, RED, begun, { kind, from, event, open }) {
     begun.fail(fault('FLOW_PLACE_UNUSABLE', error.message));
     return;
   }
+  const place =
+    from === 'start' ? NewsPlace.first(kind) : new NewsPlace(kind, saved?.kind === kind ? saved : undefined);
   const save = () =>
-    file
-      .save(() => ({ kind, place: reader.place }))
-      .catch((error) => begun.fail(fault('FLOW_PLACE_UNUSABLE', error.message)));
+    file.save(() => place.toJSON()).catch((error) => begun.fail(fault('FLOW_PLACE_UNUSABLE', error.message)));
   const reader = {
     kind,
-    place: from === 'start' ? FIRST[kind] : saved?.kind === kind ? saved.place : undefined,
+    place,
     open: () => {
-      if (keeps && reader.place !== undefined) void save();
+      if (keeps && place.text !== undefined) void save();
       open?.().catch(begun.fail);
     },
     event: (data) => {
@@ -40,7 +40,7 @@ function newsReader(node, RED, begun, { kind, from, event, open }) {
   node.on('close', (isRemoved, done) => {
     unread();
     if (keeps && isRemoved) file.remove();
-    if (keeps && !isRemoved && reader.place !== undefined) save().then(() => done());
+    if (keeps && !isRemoved && place.text !== undefined) save().then(() => done());
     else done();
   });
 }

@@ -4,13 +4,14 @@
  *
  * A reader is {kind, place, event(data), open(state), closed(fault, againMs)}. Of `entry` the stream only brings what
  * is new; who wants what was before pages through /entries (readings-in does). Of `certificate` and `alarm` a reader
- * has a place: what stands in the id of the last event that it was told. Undefined is now.
+ * has a place, a NewsPlace; one that has not begun begins now.
  */
 'use strict';
 
 const { Backoff } = require('./backoff.cjs');
 const { EventParser } = require('./event-stream.cjs');
 const { problemOf } = require('./fault.cjs');
+const { beginFor, FIRST, placeIn } = require('./news-place.cjs');
 
 /** The gateway pings each 15 s. */
 const SILENT_MS = 45_000;
@@ -18,19 +19,8 @@ const ANSWER_MS = 20_000;
 /** So that nodes that are deployed together open one stream together. */
 const SETTLE_MS = 25;
 
-/** How their places stand in an id. They grow; what their numbers mean is the gateway's own. */
-const PLACED = {
-  certificate: { pattern: /,certificate:(\d+-\d+-\d+)/, first: '0-0-0' },
-  alarm: { pattern: /,alarm:(\d+)/, first: '0' },
-};
-
-function compare(a, b) {
-  const [x, y] = [a, b].map((place) => place.split('-').map(Number));
-  const at = x.findIndex((n, i) => n !== y[i]);
-  return at < 0 ? 0 : x[at] - y[at];
-}
-
-const placeIn = (id, kind) => PLACED[kind]?.pattern.exec(id)?.[1];
+/** Kinds whose readers have a place. */
+const PLACED = ['certificate', 'alarm'];
 
 class Stream {
   #ask;
@@ -103,23 +93,19 @@ class Stream {
     const log = health.log;
     if (this.#log !== undefined && this.#log !== log)
       // Another database: its alarms are counted anew.
-      for (const reader of this.#readers) if (reader.kind === 'alarm') reader.place = PLACED.alarm.first;
+      for (const reader of this.#readers) if (reader.kind === 'alarm') reader.place.beginAnew();
     this.#log = log;
-    const placed = [...this.#readers].filter(({ kind }) => PLACED[kind]);
-    if (placed.some(({ place }) => place === undefined)) {
+    const placed = [...this.#readers].filter(({ kind }) => PLACED.includes(kind));
+    if (placed.some(({ place }) => place.text === undefined)) {
       const now = await this.#now(isOver);
       if (isOver()) return;
-      for (const reader of placed) reader.place ??= placeIn(now, reader.kind);
+      for (const { kind, place } of placed)
+        if (place.text === undefined) place.beginAt(placeIn(now, kind) ?? FIRST[kind]);
     }
-    const earliest = (kind) =>
-      placed
-        .filter((reader) => reader.kind === kind && reader.place !== undefined)
-        .map(({ place }) => place)
-        .sort(compare)[0];
     const from = [`entry:${size},checkpoint:0,anchor:0,quarantine:0`];
-    for (const kind of Object.keys(PLACED)) {
-      const place = earliest(kind);
-      if (place !== undefined) from.push(`${kind}:${place}`);
+    for (const wanted of PLACED) {
+      const texts = placed.filter(({ kind }) => kind === wanted).map(({ place }) => place.text);
+      if (texts.length > 0) from.push(`${wanted}:${beginFor(wanted, texts)}`);
     }
     const kinds = [...new Set([...this.#readers].map(({ kind }) => kind))];
     const answer = await this.#open(`/events?kinds=${kinds.join(',')}&from=${encodeURIComponent(from.join(','))}`);
@@ -178,19 +164,12 @@ class Stream {
     let parsed;
     for (const reader of [...this.#readers]) {
       if (reader.kind !== kind) continue;
-      const place = placeIn(id, kind);
-      if (place !== undefined) {
-        if (reader.place !== undefined && compare(place, reader.place) <= 0) continue; // it was for another one
-        reader.place = place;
-      }
+      const at = placeIn(id, kind);
+      if (at !== undefined && !reader.place.passes(at, data)) continue;
       parsed ??= JSON.parse(data);
       reader.event(parsed);
     }
   }
 }
 
-module.exports = {
-  ANSWER_MS,
-  FIRST: Object.fromEntries(Object.entries(PLACED).map(([k, { first }]) => [k, first])),
-  Stream,
-};
+module.exports = { ANSWER_MS, Stream };

@@ -69,13 +69,27 @@ module.exports = (RED) => {
       }
     };
 
+    /** What a sealed entry is over is not in its receipt: it is asked for, where this login may have it. */
+    const opened = async (index, signal, receipt, key) => {
+      const verified = await verify(receipt, { key }).catch((error) => {
+        throw fault('FLOW_NOT_CONFIGURED', `key: ${error.message}`); // it rejects for nothing else
+      });
+      if (!verified.ok || verified.reading) return verified;
+      try {
+        const opening = await gateway.ask(`/entries/${index}/opening`, { signal });
+        return await verify(receipt, { key, openings: [opening] });
+      } catch {
+        return verified; // it is not sealed, it was destroyed, or there is no token: the receipt holds all the same
+      }
+    };
+
     answers(this, begun, async (msg, { send, signal }) => {
       const index = [msg.payload?.index, msg.payload, msg.index].find((n) => Number.isSafeInteger(n) && n >= 0);
       if (index === undefined) throw fault('FLOW_INPUT_INVALID', 'msg.payload');
       const receipt = await fetched(index, signal);
       const given = String(config.key ?? '').trim();
       const key = given || (await gateway.ask('/log/key', { open: true, signal })).trim();
-      const verified = await verify(receipt, { key });
+      const verified = await opened(index, signal, receipt, key);
       // A receipt that holds, of another entry than was asked for, proves nothing of it.
       const ok = verified.ok && verified.index === index;
       const said = { ...verified, ok, key, keyFrom: given ? 'config' : 'gateway' };
