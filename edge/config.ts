@@ -415,6 +415,18 @@ export const ConfigSchema = Type.Object(
         pattern: '^[A-Z]{2}(-[A-Z0-9]{1,3})?$',
       }),
     }),
+    flows: section("Node-RED, for the city's engineers (sejong-edge flows): a process of its own.", {
+      host: text('Address to listen on. Loopback unless you open it.', { default: '127.0.0.1' }),
+      port: integer('TCP port; 0 takes any free one.', 1880, ...PORT),
+      maxMemoryMb: integer('Above so many MB it is ended, and started again.', 384, 192, 65_536),
+      nice: integer('How far it steps back for the gateway, which has 0.', 10, 0, 19),
+      hangSeconds: number(
+        'A flow that lets nothing else happen for so long is ended, and Node-RED with it.',
+        15,
+        2,
+        600,
+      ),
+    }),
     serial: section('Devices on serial lines, read by the gateway, which holds their keys.', {
       ports: Type.Array(
         Type.Object(

@@ -564,6 +564,24 @@ const table = {
     title: 'The embedded chain did not start',
     todo: 'Run npm ci again, or point chain.rpc to a chain of your own.',
   },
+  FLOWS_PROGRAM: {
+    status: 500,
+    act: 'fatal',
+    title: 'Node-RED is not installed here',
+    todo: 'Run npm ci again, or start without it (npm start -- --no-flows).',
+  },
+  FLOWS_CRASHED: {
+    status: 503,
+    act: 'retry',
+    title: 'Node-RED ended by itself; readings are taken all the same',
+    todo: 'Look at the flow that was deployed last: one that loops for ever, throws, or keeps all that it gets. After three crashes within ten minutes no flow is started before somebody deploys.',
+  },
+  FLOWS_SAFE_MODE: {
+    status: 503,
+    act: 'retry',
+    title: 'Node-RED runs in safe mode: the editor is up, and no flow runs',
+    todo: 'Open the editor, repair or disable the flow that crashed, and deploy.',
+  },
   SERIAL_AWAY: {
     status: 503,
     act: 'retry',

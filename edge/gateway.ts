@@ -44,6 +44,7 @@ import { Checkpointer } from './log/checkpointer.ts';
 import { GATEWAY_SUB } from './log/gap.ts';
 import type { Retention } from './log/retention.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
+import { flowsHealth } from './node-red/state.ts';
 import { Numbers } from './numbers.ts';
 import { deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
 import { profilesPart, profileWarnings, sealing } from './profile-parts.ts';
@@ -437,6 +438,7 @@ async function build(
     creditHealth: () => crediting?.health(),
     checkSamples: () => checkSamples(checking, mqtt.strangers),
     checkHealth: () => checkHealth(checking),
+    flowsHealth: () => flowsHealth(join(config.dataFolder, 'flows')),
   };
   const vitals = new Vitals({ ...parts, certificatesMinted: crediting && (() => crediting.summary().certificates) });
   vitals.start();

@@ -72,10 +72,12 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
   if (credits) list.credits = credits;
   const checks = parts.checkHealth();
   if (checks) list.checks = checks;
+  const flows = parts.flowsHealth();
+  if (flows) list.flows = flows;
   const before = epoch.health();
   if (before) list.epoch = before;
-  // A clock that nobody vouches for is said, and is no alarm by itself.
-  const ok = Object.entries(list).every(([name, part]) => part.ok || name === 'clock');
+  // A clock that nobody vouches for is said, and is no alarm by itself; and flows are somebody else's.
+  const ok = Object.entries(list).every(([name, part]) => part.ok || name === 'clock' || name === 'flows');
   return {
     status: ok ? 'ok' : 'degraded',
     origin: name,

@@ -54,6 +54,8 @@ export type MetricParts = {
   creditHealth: () => { ok: boolean; detail: string } | undefined;
   checkSamples: () => Sample[];
   checkHealth: () => { ok: boolean; detail: string } | undefined;
+  /** Of Node-RED, which another process hosts; undefined where it does not run. */
+  flowsHealth: () => { ok: boolean; detail: string } | undefined;
 };
 
 /** How often the event loop's delay is measured; what is measured has this in it. */

@@ -127,6 +127,8 @@ const LAYERS: [string, string[]][] = [
     ],
   ]),
   ['edge/run-info.ts', ['edge/keystore.ts']],
+  // Another program's host: of the gateway it knows nothing.
+  ['edge/node-red/', ['edge/errors.ts', 'edge/guard.ts', 'edge/keystore.ts', 'edge/node-red/']],
   ['edge/anchoring.ts', ['edge/config.ts', 'edge/api/parts.ts', 'edge/chain/', 'edge/epoch/', 'edge/log/']],
   [
     'edge/serial-ports.ts',
@@ -155,6 +157,7 @@ const LAYERS: [string, string[]][] = [
   ],
   ['edge/vitals.ts', ['edge/api/', 'edge/metrics.ts', 'edge/store/']],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
+  ['edge/health.ts', ['edge/api/', 'edge/metrics.ts', 'edge/node-red/state.ts']],
   [
     'edge/checking.ts',
     [

@@ -4,6 +4,7 @@ import { EdgeError } from '../errors.ts';
 import { type Gateway, startGateway } from '../gateway.ts';
 import { VERSION } from '../version.ts';
 import type { DecisionKind } from '../wire/vc/check.ts';
+import { DemoFlows } from './demo-flows.ts';
 import { DEMO_WIRES, demoPorts, INVERTERS } from './demo-wires.ts';
 import { countMissing, District } from './district.ts';
 import { CREDIT_PLANTS, Energy } from './energy.ts';
@@ -35,6 +36,8 @@ export const command: Command = {
   --every SECONDS  how often a device sends (default: 1)
   --no-gate        no vehicles come to the gate, and no city is founded
   --no-credits     no plants with a day to certify, no certificates, no trade
+  --flows PORT     port of Node-RED (default: 1880, or any free one where that is taken)
+  --no-flows       no Node-RED
 
 The JSON object of --for says of certificates, over all that the data folder keeps:
   certificates     hours that are minted on the chain and not withdrawn
@@ -61,9 +64,14 @@ ${EXIT_HELP}`,
         'no-hostile': { type: 'boolean' },
         'no-gate': { type: 'boolean' },
         'no-credits': { type: 'boolean' },
+        flows: text,
+        'no-flows': { type: 'boolean' },
       },
     });
-    const whole = (name: 'mqtt' | 'http' | 'seed' | 'meters' | 'plants' | 'vehicles', most: number): number => {
+    const whole = (
+      name: 'mqtt' | 'http' | 'flows' | 'seed' | 'meters' | 'plants' | 'vehicles',
+      most: number,
+    ): number => {
       const n = Number(values[name]);
       if (!Number.isInteger(n) || n < 0 || n > most)
         throw new EdgeError('USAGE', `--${name} ${values[name]}: a whole number from 0 to ${most}`);
@@ -82,6 +90,7 @@ ${EXIT_HELP}`,
     const gated = values['no-gate'] !== true;
     const credited = values['no-credits'] !== true;
     config.credits.enabled = credited;
+    if (values.flows !== undefined) config.flows.port = whole('flows', 65_535);
     const counts = {
       meters: whole('meters', 10_000),
       plants: whole('plants', 10_000),
@@ -108,6 +117,9 @@ ${EXIT_HELP}`,
     const secondsLeft = (): number | undefined =>
       runSeconds === undefined ? undefined : Math.max(1, runSeconds - elapsed() - END_SECONDS);
     let gate: Gate | undefined;
+    const flows = values['no-flows']
+      ? undefined
+      : new DemoFlows(gateway, config, values.flows === undefined, (line) => narrator.say(line));
     const energy = credited ? new Energy(values.data, (line) => narrator.say(line)) : undefined;
     try {
       narrator.introduce(gateway);
@@ -141,15 +153,17 @@ ${EXIT_HELP}`,
         districtIsUp = true;
         narrator.census(gateway);
         energy?.introduce();
+        flows?.start();
       });
       const ended = district.ended.then(() => 'ended' as const);
       const over = runSeconds === undefined ? [] : [ended, sleep((runSeconds + 15) * 1000, stop)];
       const failure = await Promise.race([aborted(stop), gateway.failed, ...over]);
       if (failure instanceof EdgeError) throw failure;
       narrator.say('stopping: devices, intake, last checkpoint, last anchor, chain');
-      await Promise.all([district.stop(), gate?.stop()]);
+      await Promise.all([district.stop(), gate?.stop(), flows?.stop()]);
       energy?.stop();
     } catch (error) {
+      await flows?.stop();
       await gateway.close(0);
       throw error;
     }

@@ -27,6 +27,7 @@ const COMMANDS: Record<string, Known> = {
     load: () => import('./run.ts'),
     supervised: (args) => (args.includes('--supervise') ? args.filter((arg) => arg !== '--supervise') : undefined),
   },
+  flows: { summary: 'Run Node-RED beside a gateway, in a process of its own.', load: () => import('./flows.ts') },
   init: { summary: 'Write a commented config, and make the keys.', load: () => import('./init.ts') },
   config: {
     summary: 'Check, show, compare, apply, roll back or reload the config.',
