@@ -156,7 +156,6 @@ const LAYERS: [string, string[]][] = [
     ],
   ],
   ['edge/vitals.ts', ['edge/api/', 'edge/metrics.ts', 'edge/store/']],
-  ['edge/health.ts', ['edge/api/', 'edge/metrics.ts']],
   ['edge/health.ts', ['edge/api/', 'edge/metrics.ts', 'edge/node-red/state.ts']],
   [
     'edge/checking.ts',

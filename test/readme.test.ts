@@ -47,7 +47,7 @@ it('each command of the README works as it stands there', { timeout: 360_000 }, 
   const folder = tempFolder();
   for (const name of ['package.json', 'node_modules', 'edge', 'firmware-sim', 'contracts'])
     symlinkSync(join(ROOT, name), join(folder, name));
-  const demo = start('npm', ['start', '--silent', '--', '--mqtt', '0', '--http', '0'], { cwd: folder });
+  const demo = start('npm', ['start', '--silent', '--', '--mqtt', '0', '--http', '0', '--no-flows'], { cwd: folder });
   await demo.line(/ anchor {2}/);
   const info = JSON.parse(readFileSync(join(folder, 'data', 'run.json'), 'utf8')) as RunInfo;
   const chainPort = await freePort();

@@ -29,6 +29,7 @@ const COMMANDS = [
   'deploy',
   'probe',
   'read',
+  'flows',
 ];
 
 function writeConfig(folder: string, extra = ''): string {

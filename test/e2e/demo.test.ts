@@ -44,6 +44,8 @@ const npmStart = (data: string, ...more: string[]) =>
     '5',
     '--every',
     '0.5',
+    '--flows',
+    '0',
     ...more,
   ]);
 
@@ -61,6 +63,16 @@ it('npm start shows meters, plants, vehicles and the serial inverter in the log,
   await first.line(/^\d\d:\d\d:\d\d {2}http /);
   const info = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as RunInfo;
   await first.line(/^\d\d:\d\d:\d\d {2}anchor {2}(?!1 )[\d,]+ entries/);
+
+  // Node-RED comes when there are readings, behind a login of its own, and /health says where it is.
+  const editor = await first.line(/^\d\d:\d\d:\d\d {2}flows {3}http:\S+ {3}Node-RED /);
+  expect(first.lines.indexOf(editor)).toBeGreaterThan(first.lines.findIndex((l) => /^\S+ {2}devices /.test(l)));
+  const flowsUrl = /http:\S+/.exec(editor)?.[0] as string;
+  expect((await fetch(new URL('/flows', flowsUrl))).status).toBe(401);
+  expect(editor).toContain(join(data, 'flows', 'password'));
+  expect(await (await fetch(`${info.http}/health`)).json()).toMatchObject({
+    parts: { flows: { ok: true, detail: expect.stringContaining(flowsUrl) } },
+  });
 
   // An auditor picks readings, of every kind, while it runs.
   const token = (await edge(['token', '--role', 'viewer', '--data', data])).stdout.trim();
