@@ -1,5 +1,5 @@
 /** What a sealed entry promises, checked with nothing of the gateway's own: other CBOR, other ciphers' calls, other words. */
-import { createDecipheriv, createHash, createPublicKey, verify } from 'node:crypto';
+import { createDecipheriv, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { decode, encode, rfc8949EncodeOptions } from 'cborg';
 import { expect } from 'vitest';
@@ -24,6 +24,7 @@ type Row = { secret: Uint8Array; box: Uint8Array; digest: Uint8Array | null };
 export class SealedTruth {
   readonly #row: Database.Statement<[number], Row>;
   readonly #gateway: string;
+  readonly #key: KeyObject;
   /** A forget was begun and not ended: what it left of boxes has no key any more. */
   readonly #forgetting: boolean;
 
@@ -32,6 +33,11 @@ export class SealedTruth {
       'SELECT secret, box, digest FROM contents JOIN content_keys ON content_keys.id = contents.key WHERE idx = ?',
     );
     this.#gateway = gatewayDid;
+    this.#key = createPublicKey({
+      key: Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), publicKeyFromDid(gatewayDid).bytes]),
+      format: 'der',
+      type: 'spki',
+    });
     this.#forgetting = db.prepare("SELECT 1 FROM meta WHERE key = 'forgetting'").get() !== undefined;
     expect(
       db.prepare('SELECT count(*) FROM contents WHERE key NOT IN (SELECT id FROM content_keys)').pluck().get(),
@@ -81,13 +87,8 @@ export class SealedTruth {
       ]),
     );
     expect(unprotected.size).toBe(0);
-    const key = createPublicKey({
-      key: Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), publicKeyFromDid(this.#gateway).bytes]),
-      format: 'der',
-      type: 'spki',
-    });
     const signed = cbor(['Signature1', header, new Uint8Array(0), payload]);
-    expect(verify(null, signed, key, signature), 'signed by the gateway').toBe(true);
+    expect(verify(null, signed, this.#key, signature), 'signed by the gateway').toBe(true);
     return payload;
   }
 }
