@@ -426,6 +426,12 @@ const table = {
   },
   // --- the gateway itself ---------------------------------------------------------------------
   USAGE: { status: 400, act: 'fatal', title: 'The command line is not right', todo: 'See --help.' },
+  DATA_FORMAT: {
+    status: 500,
+    act: 'fatal',
+    title: 'The database has another data format than this version of the program',
+    todo: 'A later one: install the later version again, or put the copy in its place that was kept before the upgrade (edge.db.format-N-...). An earlier one: start the gateway, which upgrades it.',
+  },
   CONFIG_ROLLED_BACK: {
     status: 500,
     act: 'retry',

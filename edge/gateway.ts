@@ -71,6 +71,7 @@ import { LateEntries } from './store/late.ts';
 import { Marks } from './store/marks.ts';
 import type { Quarantine } from './store/quarantine.ts';
 import { IssuedTokens } from './store/tokens.ts';
+import { formerCopies } from './store/upgrade.ts';
 import { succession } from './succeeding.ts';
 import { Tokens } from './tokens.ts';
 import { Certificates } from './transport.ts';
@@ -319,7 +320,8 @@ async function build(
     accept,
     devices,
     quarantine,
-    asides: () => epoch.asides,
+    // Copies from before an upgrade hold what was not forgotten then, too.
+    asides: () => [...epoch.asides, ...formerCopies(store.path)],
     others: [
       forgettable(checking, store),
       ...tracesOf(store, devices),

@@ -37,6 +37,7 @@ const SETUP: readonly ErrorCode[] = [
   // After all that the start itself can do about it.
   'STORE_DAMAGED',
   'STORE_OTHER_LOG',
+  'DATA_FORMAT',
   'CHAIN_WRONG',
 ];
 

@@ -59,7 +59,7 @@ type Leaving = { reason: Reason; detail: string };
 /** A new database is damaged at once only where the disk is; then a person is needed. */
 const MAX_TURNS = 3;
 
-/** @throws EdgeError DATA_IN_USE, STORE_DAMAGED, STORE_OTHER_LOG, STORE_UNAVAILABLE */
+/** @throws EdgeError DATA_IN_USE, STORE_DAMAGED, STORE_OTHER_LOG, DATA_FORMAT, STORE_UNAVAILABLE */
 export async function openEpoch(o: EpochOptions): Promise<Epoch> {
   const path = join(o.dataFolder, 'edge.db');
   const file = new EpochFile(o.dataFolder);
@@ -94,7 +94,10 @@ async function openHere(
   if (!existsSync(path) && origin !== '' && !next) return { reason: 'damaged', detail: `${path}: the file is gone` };
   let store: Store;
   try {
-    store = await Store.open(path, { held: lock, leastBoot: next?.boot ?? 1, maxBytes: o.maxBytes });
+    store = await Store.open(path, {
+      ...{ held: lock, leastBoot: next?.boot ?? 1, maxBytes: o.maxBytes },
+      report: (line) => o.warn(`store: ${line}`),
+    });
   } catch (error) {
     return damage(error);
   }

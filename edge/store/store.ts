@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { EdgeError } from '../errors.ts';
 import { SCHEMA_VERSION } from './schema.ts';
+import { prepareUpgrade, refuseLater } from './upgrade.ts';
 import { type WriteJob, Writer } from './writer.ts';
 
 export type { EntryBatch, SqlStatement, SqlValue, WriteJob } from './writer.ts';
@@ -69,11 +70,17 @@ export class Store {
    * @param held the lock, where the caller has it already: it is the store's if this succeeds
    * @param leastBoot the number of this run at least
    * @param maxBytes that the file may grow to; 0 for no limit
-   * @throws EdgeError DATA_IN_USE, STORE_DAMAGED (the file is left as it is), STORE_OTHER_LOG, STORE_UNAVAILABLE
+   * @param report is told of an upgrade from an earlier data format
+   * @throws EdgeError DATA_IN_USE, STORE_DAMAGED (the file is left as it is), DATA_FORMAT, STORE_UNAVAILABLE
    */
   static async open(
     path: string,
-    { held, leastBoot = 1, maxBytes = 0 }: { held?: StoreLock; leastBoot?: number; maxBytes?: number } = {},
+    {
+      held,
+      leastBoot = 1,
+      maxBytes = 0,
+      report = () => undefined,
+    }: { held?: StoreLock; leastBoot?: number; maxBytes?: number; report?: (line: string) => void } = {},
   ): Promise<Store> {
     const closers: (() => unknown)[] = [];
     try {
@@ -81,6 +88,7 @@ export class Store {
       if (!held) closers.push(() => lock.release());
       const flaw = findFlaw(path);
       if (flaw !== undefined) throw new EdgeError('STORE_DAMAGED', `${path}: ${flaw}`);
+      await prepareUpgrade(path, report);
       const writer = await Writer.open(path, maxBytes);
       closers.push(() => writer.close());
       const reader = new Database(path, { readonly: true });
@@ -98,7 +106,7 @@ export class Store {
 
   /**
    * For reading alone, beside a gateway that may run.
-   * @throws EdgeError DATA_UNUSABLE, STORE_OTHER_LOG
+   * @throws EdgeError DATA_UNUSABLE, DATA_FORMAT
    */
   static read(path: string): Store {
     if (!existsSync(path)) throw new EdgeError('DATA_UNUSABLE', `there is no ${path}`);
@@ -203,11 +211,15 @@ export const setMeta = (key: string, value: string) => ({
   params: [key, value],
 });
 
-/** @throws EdgeError STORE_OTHER_LOG */
+/** @throws EdgeError DATA_FORMAT */
 function checkVersion(path: string, reader: Database.Database): void {
-  const version = reader.pragma('user_version', { simple: true });
+  const version = reader.pragma('user_version', { simple: true }) as number;
+  refuseLater(path, version);
   if (version !== SCHEMA_VERSION)
-    throw new EdgeError('STORE_OTHER_LOG', `${path} has data format ${version}, this program knows ${SCHEMA_VERSION}`);
+    throw new EdgeError(
+      'DATA_FORMAT',
+      `${path} has data format ${version}, of an earlier version of this program, which has ${SCHEMA_VERSION}`,
+    );
 }
 
 /** A lock that the kernel drops when the process dies, however it dies: an open transaction on a file of its own. */

@@ -35,9 +35,14 @@ const contents = new ContentWriter(db);
 function migrate(from: number): void {
   if (from >= MIGRATIONS.length) return; // a newer format is refused by whoever opened it
   db.transaction(() => {
-    for (const step of MIGRATIONS.slice(from)) db.exec(step);
+    for (const step of MIGRATIONS.slice(from)) {
+      db.exec(step);
+      if (from > 0) faultPoint('upgrade.step');
+    }
     db.pragma(`user_version = ${MIGRATIONS.length}`);
+    if (from > 0) faultPoint('upgrade.before');
   })();
+  if (from > 0) faultPoint('upgrade.after');
 }
 
 const prepared = new Map<string, Database.Statement>();

@@ -114,7 +114,7 @@ describe('a data folder', () => {
     for (let i = 0; i <= answered; i++) expect(store.meta(`n${i}`), `n${i}`).toBe('v');
   });
 
-  it.each([['of a later data format', 'PRAGMA user_version = 99', 'STORE_OTHER_LOG']])(
+  it.each([['of a later data format', 'PRAGMA user_version = 99', 'DATA_FORMAT']])(
     '%s is refused, left as it is, and left by all who had it open',
     async (_, change, expected) => {
       const path = newPath();
