@@ -21,9 +21,9 @@ function App() {
     return (
       <>
         <SignIn />
-        <div class="corner">
+        <footer class="corner">
           <Controls />
-        </div>
+        </footer>
       </>
     );
   const Shown = row?.page;

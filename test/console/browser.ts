@@ -42,6 +42,7 @@ export async function openConsole(
     locale: lang === 'ko' ? 'ko-KR' : 'en-GB',
     reducedMotion: 'reduce',
   })) as BrowserContext;
+  context.setDefaultTimeout(15_000);
   onTestFinished(() => context.close());
   const page = await context.newPage();
   const wrong: string[] = [];

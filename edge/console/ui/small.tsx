@@ -1,6 +1,6 @@
 /** Small things that stand within text: badges, times, identifiers, figures with a trend. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useId, useState } from 'preact/hooks';
 import { clock, DASH, duration, ends, utc } from '../format.ts';
 import { useWords } from '../words.ts';
 import { Icon } from './icon.tsx';
@@ -133,17 +133,13 @@ export function Segments<V extends string>(props: {
   options: readonly { value: V; label: ComponentChildren; title?: string }[];
   onChange: (value: V) => void;
 }) {
+  const group = useId();
   return (
     <fieldset class="segments">
       <legend class="hidden">{props.label}</legend>
       {props.options.map((o) => (
         <label key={o.value} title={o.title}>
-          <input
-            type="radio"
-            name={props.label}
-            checked={o.value === props.value}
-            onChange={() => props.onChange(o.value)}
-          />
+          <input type="radio" name={group} checked={o.value === props.value} onChange={() => props.onChange(o.value)} />
           <span>{o.label}</span>
         </label>
       ))}
