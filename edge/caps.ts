@@ -31,6 +31,7 @@ export const CAPS = [
   'intake.maxQuarantine',
   'intake.maxQuarantinePerDevice',
   'chain.maxRegistryEvents',
+  'alarms.maxOpen',
 ] as const;
 export type Cap = (typeof CAPS)[number];
 

@@ -185,6 +185,26 @@ export const ConfigSchema = Type.Object(
         LIVE,
       ),
     }),
+    alarms: section('What is said to need a person: GET /alarms.', {
+      healthSeconds: number(
+        'How often the parts are looked at. One that is not well twice in a row is an alarm.',
+        5,
+        0.1,
+        3600,
+      ),
+      silentSeconds: number(
+        'A device is silent after three times what it usually lets pass, and after so many seconds at the least.',
+        60,
+        1,
+        2_592_000,
+      ),
+      maxOpen: integer(
+        'Alarms about devices and refused envelopes that are open at once; others wait until there is room.',
+        1000,
+        1,
+        100_000,
+      ),
+    }),
     intake: section('Caps on what may wait or lie in quarantine.', {
       maxPendingBytes: integer(
         'Bytes of envelopes that wait for their check or for the disk; beyond it sockets are read more slowly.',

@@ -351,6 +351,55 @@ const table = {
     title: 'The store cannot take this now, so nothing was acknowledged',
     todo: 'Check disk space and health; devices resend by themselves.',
   },
+  // --- alarms: what a person should look at while readings are taken -----------------------------
+  DEVICE_SILENT: {
+    status: 504,
+    act: 'retry',
+    title: 'Nothing comes from a device any more, for longer than it usually lets pass',
+    todo: 'Look at its power and its link. One that was taken away for good is revoked: sejong-edge device revoke.',
+  },
+  DISK_LOW: {
+    status: 507,
+    act: 'retry',
+    title: 'The disk is getting full',
+    todo: 'Make room on it, raise retention.maxBytes, or lower retention.days; readings are taken until the reserve is reached.',
+  },
+  CLOCK_UNSYNCED: {
+    status: 503,
+    act: 'retry',
+    title: 'Nobody vouches for the clock of the gateway',
+    todo: 'Give the machine a time source (NTP, GNSS); readings are taken all the same, certificates wait for it.',
+  },
+  CERTIFICATE_ENDS: {
+    status: 503,
+    act: 'retry',
+    title: 'The TLS certificate ends soon, or has ended',
+    todo: 'Put a new one into its file: it is read without a restart.',
+  },
+  DATABASE_ASIDE: {
+    status: 500,
+    act: 'retry',
+    title: 'A database was set aside, and a new log was begun after it',
+    todo: 'Move it to a safe place outside the data folder: it proves the entries of the log before (sejong-edge salvage).',
+  },
+  CREDITS_WAIT: {
+    status: 503,
+    act: 'retry',
+    title: 'Certificates, or RECs of a month, wait for something',
+    todo: 'Read the detail; see the credits part at GET /health.',
+  },
+  PART_UNWELL: {
+    status: 503,
+    act: 'retry',
+    title: 'A part of the gateway is not well',
+    todo: 'Read the detail, and the log of the gateway around this time; see GET /health.',
+  },
+  ALARM_STATE: {
+    status: 409,
+    act: 'refuse',
+    title: 'The alarm is over already, or only ends by itself',
+    todo: 'Mend what it is about: it is over at the next look. See GET /alarms.',
+  },
   // --- vehicle checks: messages, proofs, and what the city publishes ----------------------------
   MESSAGE_INVALID: {
     status: 400,

@@ -1,5 +1,8 @@
 import { sign } from 'node:crypto';
 import { join } from 'node:path';
+import { Alarms } from './alarms/alarms.ts';
+import { Heard } from './alarms/heard.ts';
+import { Watch } from './alarms/watch.ts';
 import { type Anchoring, anchorParts, startAnchoring } from './anchoring.ts';
 import { Live } from './api/live.ts';
 import { Receipts } from './api/receipts.ts';
@@ -46,7 +49,7 @@ import type { Retention } from './log/retention.ts';
 import { collectSamples, type MetricParts } from './metrics.ts';
 import { flowsHealth } from './node-red/state.ts';
 import { Numbers } from './numbers.ts';
-import { deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
+import { alarmParts, deeds, failedLogins, LOCAL, People, tracesOf } from './people.ts';
 import { profilesPart, profileWarnings, sealing } from './profile-parts.ts';
 import { loadProfiles } from './profiles/load.ts';
 import { GATEWAY_KIND } from './profiles/profile.ts';
@@ -60,6 +63,7 @@ import { type RunInfo, writeRunInfo } from './run-info.ts';
 import { startReplaceableLines } from './serial-lines.ts';
 import { serialPorts } from './serial-ports.ts';
 import { Sessions } from './sessions.ts';
+import { AlarmRows } from './store/alarms.ts';
 import { Audits } from './store/audit.ts';
 import { Cares, careTraces } from './store/care.ts';
 import { Claims } from './store/claims.ts';
@@ -70,6 +74,7 @@ import { Gaps } from './store/gaps.ts';
 import { LateEntries } from './store/late.ts';
 import { Marks } from './store/marks.ts';
 import type { Quarantine } from './store/quarantine.ts';
+import { setMeta } from './store/store.ts';
 import { IssuedTokens } from './store/tokens.ts';
 import { formerCopies } from './store/upgrade.ts';
 import { succession } from './succeeding.ts';
@@ -112,6 +117,11 @@ export type FinalState = { entries: number; checkpointSize: number; anchoredSize
 /** How long a start waits for the first word of the chain before it goes on without. */
 const CHAIN_FIRST_WORD_MS = 3_000;
 
+/** Receipts of a device from which its usual interval is made. */
+const RECEIPTS_LOOKED_AT = 20;
+/** The newest refused envelope that alarms know of. */
+const SEEN_QUARANTINE = 'alarms.quarantine';
+
 /** More epochs than this are not left in one start: then something else is wrong. */
 const MAX_EPOCHS_LEFT = 2;
 
@@ -145,12 +155,17 @@ export async function startGateway(
 async function build(
   config: Config,
   version: string,
-  report: Reporter,
+  tell: Reporter,
   closers: (() => Promise<void> | void)[],
   close: () => Promise<void>,
   configuring: Configuring | undefined,
 ): Promise<Gateway> {
   const startedAt = performance.now();
+  const heard = new Heard();
+  const report: Reporter = (line, level) => {
+    if (level === 'warn') heard.hear(line);
+    tell(line, level);
+  };
   const warn = (line: string): void => report(line, 'warn');
   const { origin } = config.log;
   let chain: Anchoring = {};
@@ -314,6 +329,18 @@ async function build(
     publish: (topic, bytes, qos) => mqtt.send(topic, bytes, qos),
   });
   if (checking) closers.push(() => stopChecking(checking));
+  const alarms = new Alarms({
+    rows: new AlarmRows(store),
+    write: (statements) => store.write({ name: 'alarm', statements }),
+    nowMs: () => now().receivedMs,
+    maxOpen: config.alarms.maxOpen,
+    onFull: () => caps.hit('alarms.maxOpen'),
+    onTold: () => wakeReaders(),
+    // Not `warn`: what is wrong with alarms is no alarm.
+    report: (line) => tell(line, 'warn'),
+  });
+  alarms.start();
+  closers.push(() => alarms.stop());
   const forgetting = new Forgetting({
     log,
     store,
@@ -324,7 +351,7 @@ async function build(
     asides: () => [...epoch.asides, ...formerCopies(store.path)],
     others: [
       forgettable(checking, store),
-      ...tracesOf(store, devices),
+      ...tracesOf(store, devices, (names) => alarms.forget(names)),
       careTraces(store),
       registry.forgettable,
       custodian.forgettable,
@@ -441,7 +468,20 @@ async function build(
     checkSamples: () => checkSamples(checking, mqtt.strangers),
     checkHealth: () => checkHealth(checking),
     flowsHealth: () => flowsHealth(join(config.dataFolder, 'flows')),
+    alarms,
   };
+  const watch = new Watch({
+    ...{ alarms, heard, devices, quarantine, ...config.alarms },
+    refused: accept.counts.quarantined,
+    seenId: {
+      get: () => Number(store.meta(SEEN_QUARANTINE) ?? 0),
+      set: (id) => store.write({ name: 'alarm', statements: [setMeta(SEEN_QUARANTINE, String(id))] }),
+    },
+    health: () => health().parts,
+    ownKind: GATEWAY_KIND,
+    receipts: ({ id }) => entries.receiptsOfDevice(id, RECEIPTS_LOOKED_AT),
+    report: (line) => tell(line, 'warn'),
+  });
   const vitals = new Vitals({ ...parts, certificatesMinted: crediting && (() => crediting.summary().certificates) });
   vitals.start();
   closers.push(() => vitals.stop());
@@ -483,6 +523,7 @@ async function build(
       ...deeds(people, devices, enrolment, accept, forgetting),
       profiles: profilesPart(profiles, isSealed),
       vitals,
+      alarms: alarmParts(alarms, watch, people),
       health,
       samples: () => collectSamples(parts),
       console: () => buildConsole(join(config.dataFolder, 'cache')),
@@ -539,6 +580,8 @@ async function build(
   });
 
   configuring?.attach(reloading, () => certificates.reload());
+  watch.start();
+  closers.push(() => watch.stop());
 
   const info: RunInfo = {
     pid: process.pid,

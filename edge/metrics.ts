@@ -1,6 +1,7 @@
 /** What /metrics shows: the numbers where they arise, given their names. */
 import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Alarms } from './alarms/alarms.ts';
 import type { Live } from './api/live.ts';
 import type { Sample } from './api/parts.ts';
 import type { Receipts } from './api/receipts.ts';
@@ -48,6 +49,7 @@ export type MetricParts = {
   certificates: Certificates;
   startedAt: number;
   serialEntries: () => number;
+  alarms: Pick<Alarms, 'count'>;
   creditSamples: () => Sample[];
   /** Undefined where there is no config file. */
   configHealth: () => { ok: boolean; detail: string } | undefined;
@@ -162,6 +164,8 @@ export function collectSamples(p: MetricParts): Sample[] {
     'Connections closed because nothing came for 1.5 times their keep-alive.',
     keepAliveTimeouts,
   );
+  for (const severity of ['warning', 'alarm'] as const)
+    put('gauge', 'alarms_open', 'Alarms that are open: what needs a person.', p.alarms.count(severity), { severity });
   for (const [cap, n] of p.caps)
     put('counter', 'cap_hits_total', 'How often a cap was reached, by its key in the config.', n, { cap });
   for (const [listener, { validToMs }] of p.certificates)

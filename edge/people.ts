@@ -2,6 +2,8 @@
  * People and what they do: tokens that can be revoked, and an entry of the log for each action of an operator, in the
  * same transaction as what it changes.
  */
+import type { Alarms } from './alarms/alarms.ts';
+import type { Watch } from './alarms/watch.ts';
 import type { ApiParts } from './api/parts.ts';
 import { EdgeError } from './errors.ts';
 import type { ForgetOptions, Forgetting } from './forget.ts';
@@ -10,6 +12,7 @@ import { Buckets } from './intake/buckets.ts';
 import { declareLost } from './intake/declare.ts';
 import type { Enrolment } from './intake/enrolment.ts';
 import { type Action, auditRecords, sealAction } from './log/audit.ts';
+import { alarmTraces } from './store/alarms.ts';
 import { auditTraces, saveAudit } from './store/audit.ts';
 import { claimTraces } from './store/claims.ts';
 import type { Commit, Devices } from './store/devices.ts';
@@ -123,6 +126,17 @@ export function say(own: Own, { by, action, on, detail = {} }: Deed): void {
   own.also([saveAudit({ ...sealed, idx })]);
 }
 
+/** What the API needs of alarms. */
+export const alarmParts = (alarms: Alarms, watch: Watch, people: People): ApiParts['alarms'] => ({
+  rows: alarms.rows,
+  open: () => alarms.open,
+  isSilent: (device) => watch.isSilent(device),
+  clear: (id, by) =>
+    alarms.clearBy(id, ({ code, place }) =>
+      people.note({ by, action: 'alarm.clear', on: `alarm ${id}`, detail: { code, place } }),
+    ),
+});
+
 /** What operators do to devices, each with its entry. */
 export const deeds = (
   people: People,
@@ -152,10 +166,22 @@ export const deeds = (
 });
 
 /** What is said of a subject beside the log, for whoever forgets it: audits by their digests stay, and claims go. */
-export const tracesOf = (store: Store, devices: Devices): ForgetOptions['others'] => {
+export const tracesOf = (
+  store: Store,
+  devices: Devices,
+  forgetAlarms: (names: readonly string[]) => void,
+): ForgetOptions['others'] => {
   const dids = (subject: string): string =>
     JSON.stringify([subject, ...devices.list().flatMap(({ did, sub }) => (sub === subject ? [did] : []))]);
-  return [auditTraces(store), claimTraces(store)].map(({ known, destroy }) => ({
+  const alarms = alarmTraces(store);
+  const traces = {
+    known: alarms.known,
+    destroy: (names: string) => {
+      forgetAlarms(JSON.parse(names) as string[]); // so that none of them is written again
+      return alarms.destroy(names);
+    },
+  };
+  return [auditTraces(store), claimTraces(store), traces].map(({ known, destroy }) => ({
     known: (subject) => known(dids(subject)),
     destroy: (subject) => destroy(dids(subject)),
   }));

@@ -18,6 +18,7 @@ export type VitalParts = Pick<
   entries: Pick<Entries, 'get'>;
   /** Certificates on the chain that are not withdrawn; undefined where none are made. */
   certificatesMinted: (() => number) | undefined;
+  alarms: { readonly open: number };
 };
 
 export class Vitals {
@@ -77,6 +78,7 @@ export class Vitals {
       diskFreeBytes: Number.isFinite(disk.free) ? disk.free : null,
       diskLevel: retention.level,
       clockSynced: stamp.clockSynced,
+      openAlarms: this.#p.alarms.open,
       certificatesMinted: this.#certificates(at),
     });
   }

@@ -43,6 +43,7 @@ const LAYERS: [string, string[]][] = [
   ],
   ['edge/store/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/']],
   ['edge/log/', ['edge/errors.ts', 'edge/faults.ts', 'edge/wire/', 'edge/store/', 'edge/log/']],
+  ['edge/alarms/', ['edge/errors.ts', 'edge/store/', 'edge/alarms/']],
   // Siblings never import each other: gateway.ts hands functions in.
   [
     'edge/intake/',
@@ -151,6 +152,7 @@ const LAYERS: [string, string[]][] = [
     'edge/metrics.ts',
     [
       'edge/forget.ts',
+      'edge/alarms/',
       ...['edge/caps.ts', 'edge/api/', 'edge/chain/', 'edge/epoch/', 'edge/intake/', 'edge/log/', 'edge/store/'],
       ...['edge/witness/', 'edge/transport.ts'],
     ],
@@ -184,6 +186,7 @@ const LAYERS: [string, string[]][] = [
       ...[
         'edge/errors.ts',
         'edge/tokens.ts',
+        'edge/alarms/',
         'edge/api/parts.ts',
         'edge/forget.ts',
         'edge/intake/',

@@ -62,7 +62,10 @@ export function deviceRoutes(server: Server, parts: ApiParts): void {
     (request) => {
       const device = known(request.params.did);
       const declared = gaps.list(device.id, MAX_DECLARED);
-      return describeDevice(device, quarantine, declared, parts.registration(device), endOf(device));
+      return {
+        ...describeDevice(device, quarantine, declared, parts.registration(device), endOf(device)),
+        ...(parts.alarms.isSilent(device) ? { silent: true } : {}),
+      };
     },
   );
   server.post(

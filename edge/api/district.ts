@@ -24,6 +24,7 @@ export const DistrictRowView = Type.Object({
   lastMs: Nullable(Ms),
   gaps: Type.Integer({ description: 'Sequences that are missing below the highest' }),
   quarantined: Type.Integer({ description: 'Refused envelopes that lie in quarantine' }),
+  silent: Type.Boolean({ description: 'Nothing came from it for longer than it usually lets pass: DEVICE_SILENT' }),
   last: Type.Union([LastView, Type.Null()], {
     description: 'The first value of its newest entry; null where there is none, or its payload is no longer kept',
   }),
@@ -116,6 +117,7 @@ class District {
       lastMs: epoch < 0 ? null : lastMs,
       gaps: gaps.reduce((sum, { first, last }) => sum + last - first + 1, 0),
       quarantined: this.#parts.quarantine.heldBy(did),
+      silent: this.#parts.alarms.isSilent(device),
       last: isLast ? before.row.last : this.#last(lastIdx),
     };
   }

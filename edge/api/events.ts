@@ -6,6 +6,7 @@ import type { ServerResponse } from 'node:http';
 import Type from 'typebox';
 import { EdgeError, errorLine } from '../errors.ts';
 import type { Person } from '../tokens.ts';
+import { describeAlarm } from './alarms.ts';
 import { describeCheck } from './check-views.ts';
 import type { CertificatePlace } from './credits-parts.ts';
 import { describeEntry, describeQuarantined } from './describe.ts';
@@ -23,9 +24,11 @@ type Place = {
   quarantine: number;
   check: number;
   certificate: CertificatePlace;
+  /** The next change of an alarm. */
+  alarm: number;
 };
 const COUNTED = ['entry', 'checkpoint', 'anchor', 'quarantine', 'check'] as const;
-const KINDS = [...COUNTED, 'certificate'] as const;
+const KINDS = [...COUNTED, 'certificate', 'alarm'] as const;
 
 const PAGE = 100;
 /** So that proxies keep the connection, and a reader that is gone is noticed. */
@@ -33,13 +36,13 @@ const PING_MS = 15_000;
 
 const formatPlace = (p: Place): string => {
   const { madeMs, block, logIndex } = p.certificate;
-  return `${COUNTED.map((k) => `${k}:${p[k]}`).join(',')},certificate:${madeMs}-${block}-${logIndex}`;
+  return `${COUNTED.map((k) => `${k}:${p[k]}`).join(',')},certificate:${madeMs}-${block}-${logIndex},alarm:${p.alarm}`;
 };
 
-/** @param else_ where one begins who knew of no checks, or of no certificates, yet */
-function parsePlace(text: string, else_: Pick<Place, 'check' | 'certificate'>): Place | undefined {
+/** @param else_ where one begins who knew of no checks, certificates or alarms yet */
+function parsePlace(text: string, else_: Pick<Place, 'check' | 'certificate' | 'alarm'>): Place | undefined {
   const m =
-    /^entry:(\d{1,15}),checkpoint:(\d{1,15}),anchor:(\d{1,15}),quarantine:(\d{1,15})(?:,check:(\d{1,15}))?(?:,certificate:(\d{1,15})-(\d{1,15})-(\d{1,15}))?$/.exec(
+    /^entry:(\d{1,15}),checkpoint:(\d{1,15}),anchor:(\d{1,15}),quarantine:(\d{1,15})(?:,check:(\d{1,15}))?(?:,certificate:(\d{1,15})-(\d{1,15})-(\d{1,15}))?(?:,alarm:(\d{1,15}))?$/.exec(
       text,
     );
   if (!m) return undefined;
@@ -49,6 +52,7 @@ function parsePlace(text: string, else_: Pick<Place, 'check' | 'certificate'>): 
     check: m[5] === undefined ? else_.check : Number(m[5]),
     certificate:
       m[6] === undefined ? else_.certificate : { madeMs: Number(m[6]), block: Number(m[7]), logIndex: Number(m[8]) },
+    alarm: m[9] === undefined ? else_.alarm : Number(m[9]),
   };
 }
 
@@ -69,18 +73,18 @@ export function eventRoutes(
       ...needs('viewer'),
       exposeHeadRoute: false, // its answer would never end
       schema: {
-        summary: 'Server-sent events: entry, checkpoint, anchor, quarantine, check, certificate',
+        summary: 'Server-sent events: entry, checkpoint, anchor, quarantine, check, certificate, alarm',
         description:
           'Begins with what comes next; resumes from Last-Event-ID (the header, or else the parameter from). kinds narrows it.',
         tags: ['status'],
         security: bearer,
         querystring: Type.Object(
           {
-            from: Type.Optional(Type.String({ maxLength: 250 })),
+            from: Type.Optional(Type.String({ maxLength: 300 })),
             kinds: Type.Optional(
               Type.String({
                 pattern: `^(${KINDS.join('|')})(,(${KINDS.join('|')}))*$`,
-                maxLength: 80,
+                maxLength: 100,
               }),
             ),
           },
@@ -99,7 +103,7 @@ export function eventRoutes(
       const from = (Array.isArray(header) ? header[0] : header) || request.query.from;
       const place = !from
         ? now(parts)
-        : parsePlace(from, { check: nextCheck(parts), certificate: lastCertificate(parts) });
+        : parsePlace(from, { check: nextCheck(parts), certificate: lastCertificate(parts), alarm: nextAlarm(parts) });
       if (!place) throw new EdgeError('REQUEST_INVALID', `Last-Event-ID ${JSON.stringify(from)} is none of ours`);
       reply.hijack();
       const out = reply.raw;
@@ -135,6 +139,8 @@ const nextCheck = ({ checks }: ApiParts): number => (checks.rows.newest ?? -1) +
 const lastCertificate = ({ credits }: ApiParts): CertificatePlace =>
   credits?.newest() ?? { madeMs: 0, block: 0, logIndex: 0 };
 
+const nextAlarm = ({ alarms }: ApiParts): number => alarms.rows.newest().change + 1;
+
 const now = (parts: ApiParts): Place => ({
   entry: parts.log.size,
   checkpoint: (parts.log.latest?.size ?? 0) + 1,
@@ -142,6 +148,7 @@ const now = (parts: ApiParts): Place => ({
   quarantine: (parts.quarantine.list(1, Number.MAX_SAFE_INTEGER)[0]?.id ?? 0) + 1,
   check: nextCheck(parts),
   certificate: lastCertificate(parts),
+  alarm: nextAlarm(parts),
 });
 
 /** One reader. It reads a page only when the reader has taken the one before, so a slow one costs no memory. */
@@ -243,6 +250,12 @@ class Stream {
       if (!this.#tell('certificate', row)) return true;
     }
     if (news.length > 0) return true;
+    const changed = this.#kinds.has('alarm') ? this.#parts.alarms.rows.changes(place.alarm, PAGE) : [];
+    for (const row of changed) {
+      place.alarm = row.change + 1;
+      if (!this.#tell('alarm', describeAlarm(row))) return true;
+    }
+    if (changed.length === PAGE) return true;
     if (!this.#kinds.has('entry')) {
       place.entry = log.size;
       return false;

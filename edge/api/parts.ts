@@ -2,6 +2,7 @@
 import type { Checkpointer } from '../log/checkpointer.ts';
 import type { Log } from '../log/log.ts';
 import type { AnchorHint, Receipt } from '../log/receipt.ts';
+import type { AlarmRow, AlarmRows } from '../store/alarms.ts';
 import type { Audits } from '../store/audit.ts';
 import type { CheckRow, Checks } from '../store/checks.ts';
 import type { Range } from '../store/counters.ts';
@@ -119,6 +120,13 @@ export type ApiParts = {
   };
   /** Entries whose contents were destroyed since start. */
   forgetting: { readonly count: number };
+  alarms: {
+    rows: AlarmRows;
+    open: () => number;
+    isSilent: (device: Device) => boolean;
+    /** A person says that it is over. @throws EdgeError NOT_FOUND, ALARM_STATE, STORE_UNAVAILABLE */
+    clear: (id: number, by: Person) => Promise<AlarmRow>;
+  };
   vitals: { everyMs: number; list: (afterMs: number) => VitalView[] };
   health: () => HealthView;
   samples: () => Sample[];

@@ -12,6 +12,7 @@ import Value from 'typebox/value';
 import { EdgeError, ERRORS } from '../errors.ts';
 import type { Certificate } from '../tls.ts';
 import { type Person, ROLES, type Role } from '../tokens.ts';
+import { alarmRoutes } from './alarms.ts';
 import { careRoutes } from './care.ts';
 import { certificateRoutes } from './certificates.ts';
 import { checkRoutes } from './checks.ts';
@@ -176,6 +177,7 @@ export class Api {
     configRoutes(server, parts);
     statusRoutes(server, parts);
     vitalRoutes(server, parts);
+    alarmRoutes(server, parts);
     peopleRoutes(server, parts);
     sessionRoutes(server, parts, this.#o.onTooManyFailures);
     careRoutes(server, parts);

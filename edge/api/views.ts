@@ -158,6 +158,9 @@ export const DeviceView = Type.Object({
     Type.Array(GapView, { description: 'The newest 100 ranges that the log has a gap entry for; of one device only' }),
   ),
   quarantined: Type.Integer({ description: 'Refused envelopes that lie in quarantine' }),
+  silent: Type.Optional(
+    Type.Boolean({ description: 'True where nothing came for longer than it usually lets pass; of one device only' }),
+  ),
   registry: Type.Optional(RegistryView),
   succession: Type.Optional(
     Type.Object(

@@ -23,6 +23,7 @@ export const VitalView = Type.Object({
   ),
   diskLevel: Type.Enum(['ok', 'low', 'full'], { description: 'full: readings are refused' }),
   clockSynced: Type.Boolean({ description: 'The wall clock was set from outside' }),
+  openAlarms: Type.Integer({ description: 'See GET /alarms' }),
   certificatesMinted: Nullable(
     Type.Integer({ description: 'Hours on the chain that are not withdrawn; null where no certificates are made' }),
   ),

@@ -15,6 +15,40 @@ const KO: Partial<Record<ErrorCode | 'GATEWAY_AWAY', ErrorWords>> = {
     '게이트웨이가 응답하지 않습니다',
     '네트워크와 게이트웨이의 전원을 확인하세요. 연결되면 저절로 이어집니다.',
   ),
+  SIGN_IN_INVALID: row(
+    '로그인 코드가 없거나 이미 쓰였거나 10분이 지났습니다',
+    '게이트웨이에서 새 링크를 만드세요(sejong-edge console). 토큰으로 로그인할 수도 있습니다.',
+  ),
+  // --- alarms
+  DEVICE_SILENT: row(
+    '장치에서 평소보다 오래 아무것도 오지 않습니다',
+    '전원과 통신을 확인하세요. 아주 떼어 낸 장치라면 폐지하세요: sejong-edge device revoke.',
+  ),
+  DISK_LOW: row(
+    '디스크가 차고 있습니다',
+    '디스크를 비우거나 retention.maxBytes를 늘리거나 retention.days를 줄이세요. 예비 공간에 이를 때까지는 측정값을 받습니다.',
+  ),
+  CLOCK_UNSYNCED: row(
+    '게이트웨이의 시계를 보증하는 것이 없습니다',
+    '시각 원천(NTP, GNSS)을 연결하세요. 측정값은 그대로 받지만 인증서는 동기화를 기다립니다.',
+  ),
+  CERTIFICATE_ENDS: row(
+    'TLS 인증서가 곧 만료되거나 이미 만료되었습니다',
+    '새 인증서를 그 파일에 넣으세요. 다시 시작하지 않아도 읽습니다.',
+  ),
+  DATABASE_ASIDE: row(
+    '데이터베이스 하나를 따로 두고 새 로그를 시작했습니다',
+    '데이터 폴더 밖의 안전한 곳으로 옮기세요. 이전 로그의 기록을 증명합니다(sejong-edge salvage).',
+  ),
+  CREDITS_WAIT: row('인증서나 그 달의 REC가 무언가를 기다립니다', '자세한 내용과 GET /health의 credits를 보세요.'),
+  PART_UNWELL: row(
+    '게이트웨이의 한 부분이 정상이 아닙니다',
+    '자세한 내용과 그 무렵의 게이트웨이 로그, GET /health를 보세요.',
+  ),
+  ALARM_STATE: row(
+    '이미 끝났거나 저절로만 끝나는 경보입니다',
+    '원인을 고치면 다음 확인 때 끝납니다. GET /alarms를 보세요.',
+  ),
   // --- envelopes
   ENVELOPE_TOO_LARGE: row('봉투가 65,535바이트보다 큽니다', '한 묶음에 기록을 더 적게 담으세요.'),
   CBOR_INVALID: row(

@@ -97,6 +97,17 @@ export class Entries {
     );
   }
 
+  /** Times of receipt of one device's, the highest counter first. */
+  receiptsOfDevice(device: number, limit: number): number[] {
+    return this.#store
+      .all<{ ms: number }>(
+        'SELECT received_ms AS ms FROM entries WHERE device = ? ORDER BY epoch DESC, seq DESC LIMIT ?',
+        device,
+        limit,
+      )
+      .map(({ ms }) => ms);
+  }
+
   /** From the newest down, below that index. */
   latest(below: number, limit: number): EntryRow[] {
     return this.#rows(

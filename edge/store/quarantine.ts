@@ -81,6 +81,23 @@ export class Quarantine {
     return this.list(1, id + 1).find((row) => row.id === id);
   }
 
+  /** Those of these codes above that id, the oldest first. */
+  after<Code extends ErrorCode>(id: number, codes: readonly Code[], limit: number) {
+    return this.#store.all<{ id: number; did: string; code: Code; detail: string }>(
+      `SELECT id, did, code, detail FROM quarantine WHERE id > ? AND code IN (SELECT value FROM json_each(?))
+       ORDER BY id LIMIT ?`,
+      id,
+      JSON.stringify(codes),
+      limit,
+    );
+  }
+
+  holds(did: string, code: string): boolean {
+    return (
+      this.#store.get('SELECT 1 AS yes FROM quarantine WHERE did = ? AND code = ? LIMIT 1', did, code) !== undefined
+    );
+  }
+
   /** Newest first. */
   list(limit: number, before: number): QuarantineRow[] {
     return this.#store.all<QuarantineRow>(

@@ -447,6 +447,26 @@ CREATE TABLE care_decisions (
 CREATE INDEX care_decisions_device ON care_decisions (device);
 `;
 
+/** What needed a person (alarms.ts): place is a DID, or what in that part; change the order in which they are told. */
+const ALARMS = `
+CREATE TABLE alarms (
+  id INTEGER PRIMARY KEY,
+  source TEXT NOT NULL,
+  code TEXT NOT NULL,
+  part TEXT NOT NULL,
+  place TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  raised_ms INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL,
+  times INTEGER NOT NULL,
+  cleared_ms INTEGER,
+  change INTEGER NOT NULL
+) STRICT;
+CREATE INDEX alarms_change ON alarms (change);
+CREATE INDEX alarms_open ON alarms (id) WHERE cleared_ms IS NULL;
+`;
+
 export const MIGRATIONS: readonly string[] = [
   TABLES,
   RECEIPTS,
@@ -460,5 +480,6 @@ export const MIGRATIONS: readonly string[] = [
   CREDITS,
   MARKS,
   CARE,
+  ALARMS,
 ];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -41,7 +41,7 @@ describe('/district', () => {
     ]);
     expect(first.devices[1]).toEqual({
       ...{ did: meter.did, kind: 'meter', sub: meter.sub, label: null, status: 'active', custody: 'device' },
-      ...{ entries: 2, lastIndex: 2, lastMs, gaps: 3, quarantined: 1 },
+      ...{ entries: 2, lastIndex: 2, lastMs, gaps: 3, quarantined: 1, silent: false },
       last: { n: '1-0:1.8.0', u: 'Wh', v: 1234 }, // sealed in the log, and shown as /entries shows it
     });
     expect((await district(gateway, first.version)).devices).toEqual([]);
@@ -65,10 +65,10 @@ describe('/district', () => {
     await again.finish();
   });
 
-  it('lets others have their turn while it looks at 10,000 devices', async () => {
+  it('lets others have their turn while it looks at thousands of devices', async () => {
     const gateway = await startTestGateway();
     const { devices } = gateway.parts;
-    const dids = Array.from({ length: 10_000 }, (_, i) => `did:key:z6Mk${i}`);
+    const dids = Array.from({ length: 2_000 }, (_, i) => `did:key:z6Mk${i}`);
     await Promise.all(
       dids.map((did, i) => devices.enrol({ did, kind: 'meter', custody: 'device', sub: `urn:x:${i}` }, Date.now())),
     );
@@ -81,8 +81,8 @@ describe('/district', () => {
     count();
     const answer = await district(gateway);
     answered = true;
-    expect(answer.devices).toHaveLength(10_001);
-    expect(turns).toBeGreaterThan(100);
+    expect(answer.devices).toHaveLength(2_001);
+    expect(turns).toBeGreaterThanOrEqual(20);
     expect((await gateway.api(`/district?since=${answer.version}`)).text).toBe(
       `{"version":${answer.version},"devices":[]}`,
     );

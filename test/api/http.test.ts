@@ -43,6 +43,8 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /district': 'viewer',
   'GET /devices/{did}/series': 'viewer',
   'GET /vitals': 'viewer',
+  'GET /alarms': 'viewer',
+  'POST /alarms/{id}/clear': 'operator',
   'GET /profiles': 'viewer',
   'GET /profiles/{name}': 'viewer',
   'POST /devices': 'operator',

@@ -21,6 +21,7 @@ it('/vitals has a look a second, and goes on after the last one', async () => {
     diskFreeBytes: expect.any(Number),
     diskLevel: 'ok',
     clockSynced: expect.any(Boolean),
+    openAlarms: 0,
     certificatesMinted: null,
   });
   const device = await new TestDevice('vitals', 'sensor').enrol(gateway);
