@@ -19,6 +19,43 @@ const KO: Partial<Record<ErrorCode | 'GATEWAY_AWAY', ErrorWords>> = {
     '로그인 코드가 없거나 이미 쓰였거나 10분이 지났습니다',
     '게이트웨이에서 새 링크를 만드세요(sejong-edge console). 토큰으로 로그인할 수도 있습니다.',
   ),
+  // --- console, config, care, flows
+  CARE_UNFIT: row(
+    '이 장치로는 아무도 돌볼 수 없습니다',
+    '가정의 사용 중인 계량기(1-0:1.8.0을 과금하는 봉인 종류)이고 아직 돌봄 대상이 아닌 장치를 대세요.',
+  ),
+  CARE_UNKNOWN: row(
+    '이 장치로 돌보는 사람이 없습니다',
+    'GET /care를 보세요. 신청하지 않았거나 철회한 사람은 거기에 없습니다.',
+  ),
+  CARE_FULL: row(
+    '이 게이트웨이가 돌볼 수 있는 사람이 다 찼습니다',
+    '더는 필요하지 않은 사람의 돌봄을 끝내세요(POST /care/{did}/withdraw).',
+  ),
+  CONSOLE_BUILD: row(
+    '콘솔을 만들지 못했습니다',
+    '나머지는 콘솔 없이도 움직입니다. 데이터 폴더를 비우고 npm ci가 끝까지 되었는지 확인하세요(esbuild가 프로그램을 하나 가져옵니다).',
+  ),
+  CONFIG_ROLLED_BACK: row(
+    '게이트웨이가 그 설정으로 시작하지 못해 마지막으로 정상이던 설정으로 움직입니다',
+    '자세한 내용을 보고 고쳐 적용하거나(sejong-edge config apply) 마지막 정상 설정으로 되돌리세요(sejong-edge config rollback).',
+  ),
+  CONFIG_NO_FILE: row(
+    '이 게이트웨이는 설정 파일로 시작하지 않았습니다',
+    'sejong-edge run --config FILE로 시작하세요. npm start는 설정을 스스로 만듭니다.',
+  ),
+  RESTART_UNATTENDED: row(
+    '게이트웨이를 다시 시작해 줄 것이 없습니다',
+    '직접 멈추고 시작하거나 systemd 또는 --supervise로 실행하세요.',
+  ),
+  FLOWS_CRASHED: row(
+    'Node-RED가 저절로 끝났습니다. 측정값은 그대로 받습니다',
+    '마지막에 배포한 흐름을 보세요: 끝없이 돌거나 예외를 던지거나 받은 것을 모두 쌓아 두는 흐름입니다. 10분 안에 세 번 죽으면 누군가 배포하기 전에는 흐름을 시작하지 않습니다.',
+  ),
+  FLOWS_SAFE_MODE: row(
+    'Node-RED가 안전 모드입니다. 편집기는 열리고 흐름은 돌지 않습니다',
+    '편집기를 열어 죽은 흐름을 고치거나 끄고 배포하세요.',
+  ),
   // --- alarms
   DEVICE_SILENT: row(
     '장치에서 평소보다 오래 아무것도 오지 않습니다',
