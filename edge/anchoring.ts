@@ -49,10 +49,12 @@ export async function startAnchoring(parts: {
 }
 
 export function anchorParts(
-  { anchorer, encodeEntryCall }: Anchoring,
+  { anchorer, rpc, encodeEntryCall }: Anchoring,
   origin: string,
-): Pick<ApiParts, 'anchors' | 'entryCall' | 'anchorCovering'> {
+): Pick<ApiParts, 'anchors' | 'entryCall' | 'anchorCovering' | 'anchorsPlace'> {
   return {
+    anchorsPlace: () =>
+      anchorer ? { chainId: anchorer.state.chainId, contract: anchorer.state.contract, rpc: rpc ?? null } : null,
     anchors: (limit, before) => (anchorer?.transactions.list(limit, before) ?? []).map(describeAnchor),
     // Asked only of what has an anchor, so there is a chain.
     entryCall: (size, receipt) => encodeEntryCall!(origin, size, receipt),

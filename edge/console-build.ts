@@ -3,7 +3,16 @@
  * as it is; else the result is kept under the hash of all that it is made of, so that it is made once.
  */
 import { hash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EdgeError } from './errors.ts';
@@ -15,9 +24,6 @@ export const PREBUILT = join(SOURCE, 'dist');
 
 /** What changes the result when it changes, beside the versions of packages. */
 const FOLDERS = ['console', 'wire', 'log', 'credits', 'chain'];
-
-/** Browsers of the last two years: that is when light-dark() came, which the colours are made with. */
-const TARGET = ['es2022', 'chrome123', 'firefox120', 'safari17.5'];
 
 /**
  * @param cacheFolder is made where it is not there; others' results in it (console-*) are taken away
@@ -48,17 +54,21 @@ export async function buildConsole(cacheFolder: string): Promise<string> {
 /** @param folder must be there and empty */
 export async function bundle(folder: string): Promise<void> {
   // Only here: where the folder was built ahead there need be no esbuild.
-  const [esbuild, { FOR_PAGES }] = await Promise.all([import('esbuild'), import('./console-bundle.ts')]);
+  const [esbuild, { bundleVerifyPage, FOR_PAGES }] = await Promise.all([
+    import('esbuild'),
+    import('./console-bundle.ts'),
+  ]);
   try {
     await esbuild.build({
       ...FOR_PAGES,
-      target: TARGET,
-      charset: 'utf8',
       absWorkingDir: EDGE,
       entryPoints: { app: join(SOURCE, 'main.tsx'), index: join(SOURCE, 'index.html'), icon: join(SOURCE, 'icon.svg') },
       loader: { '.html': 'copy', '.svg': 'copy' },
+      splitting: true, // the verifier is a part of its own
+      chunkNames: 'part-[hash]',
       outdir: folder,
     });
+    writeFileSync(join(folder, 'verify.html'), await bundleVerifyPage());
   } finally {
     await esbuild.stop(); // its process would outlive the build, idle
   }

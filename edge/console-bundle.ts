@@ -4,6 +4,7 @@
  *
  *   node edge/console-bundle.ts [--check]    writes flows/lib/verify.cjs, or says whether it is current
  */
+import { hash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
@@ -14,7 +15,10 @@ const VERIFIER = here('../flows/lib/verify.cjs');
 const SHA256 = 'log/sha256.ts';
 const ERRORS = 'errors.ts';
 
-/** Puts some files in the place of others, and of node:fs and node:zlib, which no code uses that is run there. */
+/**
+ * Puts some files in the place of others, and of packages which no code uses that is run there: files, and what reads
+ * the legacy form of readings.
+ */
 const inPlaceOf = (files: Readonly<Record<string, string>>): Plugin => ({
   name: 'in-place-of',
   setup: ({ onResolve }) => {
@@ -23,7 +27,7 @@ const inPlaceOf = (files: Readonly<Record<string, string>>): Plugin => ({
       const found = Object.keys(files).find((file) => here(file) === wanted);
       return found && importer !== here(files[found] as string) ? { path: here(files[found] as string) } : undefined;
     });
-    onResolve({ filter: /^node:(fs|zlib)$/ }, () => ({ path: here('console/verify/no-node.ts') }));
+    onResolve({ filter: /^(node:(fs|zlib)|cborg)$/ }, () => ({ path: here('console/verify/no-node.ts') }));
   },
 });
 
@@ -40,9 +44,10 @@ export const FOR_PAGES = {
   minify: true,
   format: 'esm',
   platform: 'browser',
-  target: ['es2022'],
+  target: ['es2023', 'chrome123', 'firefox120', 'safari17.5'],
+  charset: 'utf8',
   plugins: [portable],
-  inject: [here('console/verify/buffer.ts'), here('console/verify/older.ts')],
+  inject: [here('console/verify/buffer.ts')],
   define: { 'process.env.NODE_ENV': '"production"' },
   jsx: 'automatic',
   jsxImportSource: 'preact',
@@ -56,6 +61,45 @@ const BANNER = `/**
  * cborg, typebox, viem (MIT and Apache-2.0).
  */`;
 
+/** verify.html: the verifier and its page in one file, which may run nothing but what it was made with. */
+export async function bundleVerifyPage(): Promise<string> {
+  const { outputFiles } = await build({
+    ...FOR_PAGES,
+    format: 'iife',
+    entryPoints: { verify: here('console/verify/page.tsx') },
+    absWorkingDir: here('..'),
+    outdir: here('.'),
+    write: false,
+  });
+  const text = (end: string): string => outputFiles.find(({ path }) => path.endsWith(end))?.text ?? '';
+  const [script, style] = [text('.js'), text('.css')];
+  const digest = (inline: string): string => `'sha256-${hash('sha256', inline, 'base64')}'`;
+  const policy = [
+    "default-src 'none'",
+    `script-src ${digest(script)}`,
+    `style-src ${digest(style)}`,
+    'img-src data:',
+    'connect-src http: https:', // whichever node of the chain one wants
+  ].join('; ');
+  return `<!doctype html>
+<html lang="en" data-theme="auto">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Sejong Edge</title>
+<style>${style}</style>
+</head>
+<body>
+<div id="app"></div>
+<noscript>This page verifies receipts with JavaScript. Without: sejong-edge verify.</noscript>
+<script>${script}</script>
+</body>
+</html>
+`;
+}
+
 /** The verifier as CommonJS for Node 18 and later, without dependencies. */
 export async function bundleVerifier(): Promise<string> {
   const { outputFiles } = await build({
@@ -66,7 +110,6 @@ export async function bundleVerifier(): Promise<string> {
     platform: 'node',
     target: ['node18'],
     plugins: [alone],
-    inject: [here('console/verify/older.ts')],
     banner: { js: BANNER },
     legalComments: 'none',
     logLevel: 'silent',

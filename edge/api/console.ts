@@ -90,7 +90,7 @@ export function consoleRoutes(server: Server, folder: () => Promise<string>, onE
     }
   });
   server.get(
-    '/:file(^[a-z][a-z0-9-]*\\.(?:html|js|css|svg)$)',
+    '/:file(^[a-z][A-Za-z0-9-]*\\.(?:html|js|css|svg)$)',
     { schema: { hide: true, params: Type.Object({ file: Type.String() }) } },
     (request, reply) => answer(request, reply, request.params.file),
   );

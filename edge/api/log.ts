@@ -4,11 +4,11 @@ import { EdgeError } from '../errors.ts';
 import { parseTilePath } from '../log/tile.ts';
 import type { ApiParts } from './parts.ts';
 import type { Server } from './server.ts';
-import { WitnessesView } from './views.ts';
+import { ChainView, WitnessesView } from './views.ts';
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
-export function logRoutes(server: Server, { log, witnesses }: ApiParts): void {
+export function logRoutes(server: Server, { log, witnesses, anchorsPlace }: ApiParts): void {
   const text = 'text/plain; charset=utf-8';
   server.get(
     '/log/checkpoint',
@@ -28,6 +28,18 @@ export function logRoutes(server: Server, { log, witnesses }: ApiParts): void {
     '/log/key',
     { schema: { summary: 'The key of the log, a C2SP verifier key', tags: ['log'], response: { 200: Type.String() } } },
     async (_, reply) => reply.type(text).send(`${log.verifierKey}\n`),
+  );
+  server.get(
+    '/log/chain',
+    {
+      schema: {
+        summary: 'Where the log is anchored, as the gateway says it',
+        description: 'Whoever verifies takes the contract from the city, and any node of the chain.',
+        tags: ['log'],
+        response: { 200: ChainView },
+      },
+    },
+    () => ({ chain: anchorsPlace() }),
   );
   server.get(
     '/log/minimum-index',

@@ -21,6 +21,7 @@ import type { CreditsParts } from './credits-parts.ts';
 import type {
   AnchorView,
   CallView,
+  ChainView,
   ClaimView,
   EvidenceView,
   ExpectedView,
@@ -143,6 +144,8 @@ export type ApiParts = {
   /** Destroys what is kept of a DID or URN. */
   forget: (subject: string, by: Person) => Promise<Omit<ForgottenView, 'salt'> & { salt: Uint8Array | null }>;
   anchors: (limit: number, before: number) => AnchorView[];
+  /** Where they are, null without a chain. */
+  anchorsPlace: () => ChainView['chain'];
   /** The policy, and how each witness of ours stands to it; counts cosignatures by them alone. */
   witnesses: { view: () => WitnessesView; cosigned: (size: number) => number };
   /** This gateway as a witness: signature lines, or the size that the proof must go out from. */

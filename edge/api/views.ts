@@ -265,6 +265,19 @@ export const AnchorView = Type.Object({
 });
 export type AnchorView = Static<typeof AnchorView>;
 
+export const ChainView = Type.Object({
+  chain: Nullable(
+    Type.Object({
+      chainId: Type.Integer(),
+      contract: Type.String({ description: 'The Anchors contract' }),
+      rpc: Nullable(
+        Type.String({ description: 'A node of the chain; null where its URL has a part that may be a secret' }),
+      ),
+    }),
+  ),
+});
+export type ChainView = Static<typeof ChainView>;
+
 export const QuarantineView = Type.Object({
   id: Type.Integer(),
   did: Type.String(),

@@ -3,8 +3,9 @@ import './style.css'; // first: what pages say of themselves goes over it
 import { render } from 'preact';
 import { useState } from 'preact/hooks';
 import { reachable } from './api.ts';
+import { Controls } from './controls.tsx';
 import words from './main.words.ts';
-import { Controls, Nav, TopBar } from './nav.tsx';
+import { Nav, TopBar } from './nav.tsx';
 import { PAGES } from './pages/pages.ts';
 import { href, route } from './router.ts';
 import { may, session } from './session.ts';

@@ -32,6 +32,7 @@ const ROUTES: Record<string, Role | 'open'> = {
   'GET /log/checkpoint': 'open',
   'GET /log/key': 'open',
   'GET /log/minimum-index': 'open',
+  'GET /log/chain': 'open',
   'GET /log/witnesses': 'open',
   'GET /log/tile/{*}': 'open',
   'GET /entries': 'viewer',

@@ -5,6 +5,7 @@
 
 import { CALL_FORMAT } from '../../chain/entry-call.ts';
 import { FILE_FORMAT, MAX_FILE } from '../../credits/certificate-file.ts';
+import './older.ts';
 import { EdgeError } from '../../errors.ts';
 import { BUNDLE_FORMAT, looksLikeBundle } from '../../log/bundle.ts';
 import { parseVerifierKey } from '../../log/checkpoint.ts';
@@ -23,10 +24,12 @@ import { chainChecks } from '../../verify-certificate-chain.ts';
 import { checkGap } from '../../verify-gap.ts';
 import { decodeOpenSign1, isSign1 } from '../../wire/cose.ts';
 
+export { detailOf } from '../../verify.ts';
+export { decodeSign1 } from '../../wire/cose.ts';
+
 export type Kind = 'json' | 'tlog-proof' | 'cose' | 'calldata' | 'certificate' | 'bundle' | 'opening' | 'envelope';
-/** What a file is at most; a bundle may be larger, its lines may not. */
+/** What a file is at most, but for a bundle. */
 export const MAX_BYTES = Math.max(MAX_FILE, MAX_RECEIPT);
-export const MAX_BUNDLE = 256 * 1024 * 1024;
 
 /**
  * What the auditor believes beforehand: the log's verifier key, and where roots are anchored. Of a certificate, which

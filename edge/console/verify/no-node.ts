@@ -1,11 +1,12 @@
 /**
- * Stands in for node:fs and node:zlib in a bundle. What a verifier runs needs neither; modules that it shares a constant
- * with import them.
+ * Stands in for node:fs, node:zlib and cborg in a bundle. What a verifier runs needs none of them; modules that it shares
+ * something else with import them.
  */
 const absent = (): never => {
-  throw new Error('there are no files in a browser');
+  throw new Error('not in this bundle');
 };
 
 export const readFileSync = absent;
 export const gzipSync = absent;
 export const gunzipSync = absent;
+export const decode = absent;

@@ -1,0 +1,337 @@
+/** "Verify this", in a real browser: each format good, tampered bytes red, the gateway off, and the page as a file. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Page } from 'playwright-core';
+import { expect, it } from 'vitest';
+import { encodeVerifierKey } from '../../edge/log/checkpoint.ts';
+import { publicKeyOf } from '../../edge/wire/ed25519.ts';
+import { allAnchored, City, Meter } from '../chain/rig.ts';
+import { LOG_KEY, makeFile } from '../credits/certificate-rig.ts';
+import { TestDevice, type TestGateway } from '../support/gateway.ts';
+import { tempFolder } from '../support/temp.ts';
+import { DESK, flaws, hasBrowser, openConsole, PHONE, useBrowser, WALL } from './browser.ts';
+
+useBrowser();
+
+const FORMATS = ['json', 'tlog-proof', 'cose', 'calldata'] as const;
+type Format = (typeof FORMATS)[number];
+
+const receiptOf = async (gateway: TestGateway, index: number, format: Format): Promise<Uint8Array> => {
+  const answer = await fetch(`${gateway.info.http}/entries/${index}/receipt?format=${format}`);
+  return new Uint8Array(await answer.arrayBuffer());
+};
+
+/** Gives files to the page, in the place of those before, and waits for the end. */
+async function given(
+  page: Page,
+  ...files: { name: string; bytes: Uint8Array }[]
+): Promise<'ok' | 'failed' | 'refused'> {
+  for (const remove of await page.locator('.files button').all()) await remove.click();
+  await page.locator('.verdict').waitFor({ state: 'detached' });
+  await page
+    .locator('input[type=file]')
+    .setInputFiles(
+      files.map(({ name, bytes }) => ({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) })),
+    );
+  return verdict(page);
+}
+
+async function verdict(page: Page): Promise<'ok' | 'failed' | 'refused'> {
+  const done = page.locator('.verdict:not([data-state=running])');
+  await done.waitFor();
+  return (await done.getAttribute('data-state')) as 'ok';
+}
+
+const states = (page: Page): Promise<string[]> =>
+  page.locator('.step').evaluateAll((all) => all.map((li) => `${li.dataset.step}: ${li.dataset.state}`));
+
+const verifierKeyOf = (name: string): string => encodeVerifierKey(name, publicKeyOf(new Uint8Array(32).fill(7)));
+
+/** Park and Miller's generator: whole numbers below n. */
+function random(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % n;
+  };
+}
+
+const GOOD = [
+  'receipt format: ok',
+  'canonical bytes: ok',
+  'device signature: ok',
+  'checkpoint signature: ok',
+  'inclusion: ok',
+  'anchored root: ok',
+];
+
+/** A gateway on a chain: a sealed meter (entries 1 and 2), an open P-256 sensor (3) and Ed25519 one (4), all anchored. */
+async function build() {
+  const city = await City.build();
+  const gateway = await city.gateway();
+  const meter = await Meter.at(gateway);
+  await meter.send(2);
+  const sensors: TestDevice[] = [];
+  for (const [name, keyType] of [
+    ['hall', 'P-256'],
+    ['roof', 'Ed25519'],
+  ] as const) {
+    const sensor = await new TestDevice(name, 'sensor', keyType).enrol(gateway);
+    sensors.push(sensor);
+    await Meter.at(gateway, sensor).then((m) => m.send(1));
+  }
+  await allAnchored(gateway);
+  return { city, gateway, meter, roof: sensors[1] as TestDevice, key: gateway.parts.log.verifierKey };
+}
+
+/** Exactly one step is red, with a sign and words; those after it say that they were not reached. */
+async function turnsRed(page: Page, why: string): Promise<string> {
+  const all = (await states(page)).map((step) => step.split(': ')[1]);
+  const at = all.indexOf('failed');
+  expect(at, `${why}: ${all.join()}`).toBeGreaterThanOrEqual(0);
+  expect(
+    all.slice(0, at).every((state) => state === 'ok'),
+    why,
+  ).toBe(true);
+  expect(
+    all.slice(at + 1).every((state) => state === 'unreached'),
+    why,
+  ).toBe(true);
+  const step = page.locator('.step.failed');
+  expect(await step.locator('.step-sign').textContent()).toBe('✕');
+  expect(await step.locator('.step-state').textContent()).toBe('does not hold');
+  expect(await step.locator('.step-detail').textContent()).toMatch(/^[A-Z_]+: .+/);
+  expect(await page.locator('.verdict').textContent()).toContain('It does not hold');
+  expect(await page.locator('.verdict').getAttribute('role')).toBe('status');
+  return (await step.getAttribute('data-step')) as string;
+}
+
+const set = (page: Page, field: string, value: string): Promise<void> => page.locator(`#trust-${field}`).fill(value);
+
+it.skipIf(!hasBrowser)('each format holds, and with any byte changed the page turns red', async () => {
+  const { city, gateway, key } = await build();
+  const page = await openConsole(gateway, '#/verify', { role: null });
+  expect(await page.locator('#trust-key').inputValue()).toBe(key);
+  expect(await page.locator('#trust-contract').inputValue()).toBe(city.contract.address);
+  const next = random(20_261_125);
+  const failedAt = new Set<string>();
+  for (const format of FORMATS)
+    for (const index of [3, 4]) {
+      const bytes = await receiptOf(gateway, index, format);
+      expect(await given(page, { name: `entry.${format}`, bytes }), `${format} of ${index}`).toBe('ok');
+      expect(await states(page)).toEqual(GOOD);
+      expect(await page.locator('.verdict').textContent()).toContain('It holds');
+      expect(await page.locator('.records').textContent()).toContain('temperature');
+      // In JSON all but the hint where it is anchored, which nobody trusts.
+      const most = format === 'json' ? Buffer.from(bytes).indexOf(',"anchor":') : bytes.length;
+      for (let i = 0; i < 3; i++) {
+        const at = next(most);
+        const why = `${format} of ${index}, byte ${at}`;
+        const changed = bytes.with(at, (bytes[at] as number) ^ (1 << next(8)));
+        expect(await given(page, { name: `entry.${format}`, bytes: changed }), why).toBe('failed');
+        failedAt.add(await turnsRed(page, why));
+      }
+    }
+  expect(failedAt.size, `failed at ${[...failedAt]}`).toBeGreaterThanOrEqual(3);
+  // A byte of the reading itself, so that it stays CBOR: the device did not sign that.
+  const cose = await receiptOf(gateway, 3, 'cose');
+  await given(page, { name: 'x', bytes: cose.with(Buffer.from(cose).indexOf('temperature'), 0x54) });
+  expect(await turnsRed(page, 'the name')).toBe('device signature');
+  expect(await page.locator('.reading').textContent()).toContain('Not to be believed');
+  expect(await flaws(page)).toEqual([]);
+  await city.finish(gateway);
+});
+
+it.skipIf(!hasBrowser)(
+  'holds files against what the auditor trusts: key, contract, node, openings, neighbours',
+  async () => {
+    const { city, gateway, roof } = await build();
+    // A gap between two readings of one device, which the gateway declares lost.
+    const offer = (seq: number) => gateway.parts.accept.offer(roof.envelope({ seq }), { did: roof.did, topic: 'test' });
+    await offer(9);
+    const gap = await gateway.api(`/devices/${roof.did}/gaps`, {
+      method: 'POST',
+      body: { epoch: 1, first: 1, last: 8 },
+    });
+    expect(gap.status).toBe(201);
+    await gateway.parts.log.makeCheckpoint(Date.now());
+    await allAnchored(gateway);
+
+    const page = await openConsole(gateway, '#/verify', { role: null });
+    const open = { name: 'open.json', bytes: await receiptOf(gateway, 4, 'json') };
+    const sealed = { name: 'sealed.cose', bytes: await receiptOf(gateway, 1, 'cose') };
+    const opening = async (index: number) => ({
+      name: `${index}.opening`,
+      bytes: new TextEncoder().encode((await gateway.api(`/entries/${index}/opening`)).text),
+    });
+    expect(await given(page, sealed)).toBe('ok');
+    expect(await states(page)).toContain('device signature: skipped');
+    expect(await page.locator('.reading').textContent()).toContain('Sealed');
+    expect(await given(page, sealed, await opening(1))).toBe('ok');
+    expect(await states(page)).toContain('device signature: ok');
+    expect(await page.locator('.records').textContent()).toContain('1-0:1.8.0');
+    expect(await given(page, await opening(1))).toBe('refused');
+
+    // Before, of and after the gap.
+    const three = await Promise.all(
+      [4, 6, 5].map(async (index) => ({ name: `${index}.json`, bytes: await receiptOf(gateway, index, 'json') })),
+    );
+    await given(page, ...three);
+    await page.getByLabel('These three prove that there is no reading between').check();
+    await page.locator('[data-step="no reading between"][data-state=ok]').waitFor();
+    expect(await page.locator('[data-step="no reading between"]').textContent()).toContain('the 8 counters 1/1 to 1/8');
+
+    // What is trusted decides.
+    await given(page, open);
+    const other = verifierKeyOf('another log');
+    await set(page, 'key', other);
+    await page.locator('.step.failed').waitFor();
+    expect(await turnsRed(page, 'another key')).toBe('checkpoint signature');
+    await set(page, 'key', 'nonsense');
+    await page.locator('.workbench-result .empty').waitFor();
+    await page.getByRole('button', { name: 'Undo Verifier key' }).click();
+    expect(await verdict(page)).toBe('ok');
+    await set(page, 'contract', `0x${'11'.repeat(20)}`);
+    await page.locator('.step.failed').waitFor();
+    expect(await turnsRed(page, 'another contract')).toBe('anchored root');
+    expect(await page.locator('.step.failed').textContent()).toContain('there is no contract');
+    await page.getByRole('button', { name: 'Undo Anchors contract' }).click();
+    await set(page, 'rpc', 'http://127.0.0.1:9/with-a-secret');
+    await page.locator('.step.failed').waitFor();
+    expect(await page.locator('.step.failed').textContent()).toContain('CHAIN_AWAY: http://127.0.0.1:9 (');
+    await page.getByLabel('Ask the chain for the root').uncheck();
+    await page.locator('.verdict.partly').waitFor();
+    expect(await page.locator('[data-step="anchored root"]').getAttribute('data-state')).toBe('skipped');
+
+    // A certificate of another gateway, by the key of that gateway's log.
+    const { bytes } = makeFile();
+    await set(page, 'key', LOG_KEY);
+    expect(await given(page, { name: 'certificate.json', bytes })).toBe('ok');
+    expect(await states(page)).toContain('registers: ok');
+    const at = Buffer.from(bytes).indexOf('"wh":412') + 7;
+    expect(await given(page, { name: 'certificate.json', bytes: bytes.with(at, 0x39) })).toBe('failed');
+    await turnsRed(page, 'a changed amount');
+    await city.finish(gateway);
+  },
+);
+
+it.skipIf(!hasBrowser)(
+  'an entry is verified on its page; the verifier goes on with the gateway off, and from a file',
+  async () => {
+    const { city, gateway, key } = await build();
+    const page = await openConsole(gateway, '#/log');
+    await page.getByRole('link', { name: '4', exact: true }).click();
+    await page.getByRole('heading', { name: 'Entry 4' }).waitFor();
+    for (const format of FORMATS) {
+      await page.locator('.segments', { hasText: 'calldata' }).getByText(format, { exact: true }).click();
+      await page.getByRole('button', { name: /^Verify (this|again)$/ }).click();
+      await page.getByRole('heading', { name: `entry-4.${format}` }).waitFor();
+      expect(await verdict(page), format).toBe('ok');
+      expect(await states(page)).toEqual(GOOD);
+    }
+    const receipts: { name: string; bytes: Uint8Array }[] = [];
+    for (const format of FORMATS) {
+      const coming = page.waitForEvent('download');
+      await page.locator(`button[data-format="${format}"]`).click();
+      const file = await coming;
+      const bytes = new Uint8Array(readFileSync(await file.path()));
+      expect(bytes).toEqual(await receiptOf(gateway, 4, format));
+      receipts.push({ name: file.suggestedFilename(), bytes });
+    }
+    // One that is sealed is opened for who may read it.
+    await page.goto(`${gateway.info.http}/#/entry/1`);
+    await page.getByRole('heading', { name: 'Entry 1' }).waitFor();
+    await page.getByRole('button', { name: 'Verify this' }).click();
+    expect(await verdict(page)).toBe('ok');
+    expect(await states(page)).toEqual([...GOOD.slice(0, 2), 'seal: ok', ...GOOD.slice(2)]);
+
+    await page.getByRole('link', { name: 'Verify', exact: true }).click();
+    await page.getByRole('heading', { name: 'Verify', exact: true }).waitFor();
+    const coming = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save this page as a file' }).click();
+    const saved = `${tempFolder()}.html`;
+    writeFileSync(saved, readFileSync(await (await coming).path()));
+    await gateway.close();
+
+    for (const receipt of receipts) {
+      expect(await given(page, receipt), 'with the gateway off').toBe('ok');
+      expect(await states(page)).toEqual(GOOD);
+    }
+    const asked: string[] = [];
+    const file = await page.context().newPage();
+    const wrong: string[] = [];
+    file.on('pageerror', (error) => wrong.push(error.message));
+    file.on('console', (line) => line.type() === 'error' && wrong.push(line.text()));
+    file.on('request', (request) => asked.push(new URL(request.url()).origin));
+    await file.goto(`file://${saved}`);
+    expect(await file.locator('#trust-key').inputValue()).toBe(key);
+    for (const receipt of receipts) {
+      expect(await given(file, receipt), 'from a file').toBe('ok');
+      expect(await states(file)).toEqual(GOOD);
+      const at = receipt.bytes.length >> 1;
+      const changed = receipt.bytes.with(at, (receipt.bytes[at] as number) ^ 1);
+      expect(await given(file, { ...receipt, bytes: changed })).toBe('failed');
+      await turnsRed(file, receipt.name);
+    }
+    expect(await flaws(file)).toEqual([]);
+    expect(new Set(asked)).toEqual(new Set(['null', city.chain.rpc]));
+    expect(wrong).toEqual([]);
+    await city.finish(gateway);
+  },
+);
+
+it.skipIf(!hasBrowser)('the log as the gateway has it, while it grows', async () => {
+  const { city, gateway, meter } = await build();
+  const page = await openConsole(gateway, '#/log');
+  const stat = (label: string) =>
+    page.locator('.stat', { has: page.getByText(label, { exact: true }) }).locator('.stat-value');
+  const shows = (label: string, value: string) =>
+    stat(label)
+      .filter({ hasText: new RegExp(`^${value}$`) })
+      .waitFor();
+  await shows('Entries', '5');
+  await shows('Anchored', '5');
+  const { anchors } = (await gateway.api('/anchors')).body as { anchors: { transaction: string; size: number }[] };
+  const transactions = page
+    .locator('table', { has: page.locator('caption', { hasText: 'Anchors' }) })
+    .locator('code[title^="0x"]');
+  expect(await transactions.evaluateAll((all) => all.map((code) => code.getAttribute('title')))).toEqual(
+    anchors.map(({ transaction }) => transaction),
+  );
+  await meter.send(2);
+  await allAnchored(gateway);
+  await shows('Entries', '7');
+  await shows('Anchored', '7');
+  await page.getByLabel('Entry number').fill('6');
+  await page.getByRole('button', { name: 'Open', exact: true }).click();
+  await page.getByRole('heading', { name: 'Entry 6' }).waitFor();
+  await page.getByRole('link', { name: 'Entry after' }).click();
+  await page.getByText('the log has 7').waitFor();
+  await city.finish(gateway);
+});
+
+it.skipIf(!hasBrowser)('reads well: light and dark, Korean and English, phone and wall', async () => {
+  const { city, gateway } = await build();
+  for (const view of [
+    { theme: 'dark', lang: 'ko', ...PHONE },
+    { theme: 'light', lang: 'ko', ...WALL },
+    { theme: 'dark', lang: 'en', ...DESK },
+  ] as const)
+    for (const hash of ['#/log', '#/entry/1', '#/verify']) {
+      const page = await openConsole(gateway, hash, { view });
+      if (hash === '#/entry/1') {
+        await page.locator('.entry button.primary').click();
+        await verdict(page);
+      } else if (hash === '#/verify')
+        await given(page, { name: 'x.cose', bytes: (await receiptOf(gateway, 3, 'cose')).fill(0, 200, 210) });
+      else await page.locator('tbody tr').first().waitFor();
+      expect(await flaws(page), `${hash} ${JSON.stringify(view)}`).toEqual([]);
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(over, `${hash} is no wider than ${view.width}`).toBeLessThanOrEqual(0);
+      if (process.env.SHOTS)
+        await page.screenshot({
+          path: `${process.env.SHOTS}/${hash.slice(2).replace('/', '-')}-${view.width}.png`,
+          fullPage: true,
+        });
+    }
+  await city.finish(gateway);
+});
