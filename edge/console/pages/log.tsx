@@ -69,7 +69,7 @@ export default function Log() {
   });
   return (
     <Page title={w.title} lead={w.lead} actions={<GoTo />}>
-      <div class="grid">
+      <div class="log-stats">
         <Stats {...{ entries, checkpoint, chain, anchors, witnesses }} />
       </div>
       <Problem error={entries.error ?? anchors.error} retry={entries.reload} />
@@ -182,7 +182,7 @@ function Newest({ rows }: { rows: EntryView[] | undefined }) {
         </a>
       ),
     },
-    { key: 'received', label: w.received, cell: ({ receivedMs }) => <Time ms={receivedMs} /> },
+    { key: 'received', label: w.received, cell: ({ receivedMs }) => <Time ms={receivedMs} />, width: '9rem' },
   ];
   return (
     <Panel title={w.newest} hint={w.newestHint} flush>
@@ -302,9 +302,9 @@ function Note(props: { checkpoint: Checkpoint | undefined; chain: NonNullable<Ch
       <Panel title={w.note} hint={w.noteHint}>
         {checkpoint ? <pre class="log-note">{checkpoint.note}</pre> : <p class="muted">{w.noCheckpoint}</p>}
       </Panel>
-      <Panel title={w.place} hint={w.placeHint}>
+      <Panel title={w.place} hint={w.placeHint} class="log-place">
         <Facts>
-          <Fact label={w.key}>{data ? <Id value={data.trim()} head={28} tail={8} /> : '–'}</Fact>
+          <Fact label={w.key}>{data ? <Id value={data.trim()} head={18} tail={6} /> : '–'}</Fact>
           <Fact label={w.contract}>{chain ? <Id value={chain.contract} /> : '–'}</Fact>
           <Fact label={w.chain}>{chain ? chain.chainId : '–'}</Fact>
         </Facts>

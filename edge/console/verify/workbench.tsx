@@ -58,6 +58,7 @@ export function Workbench({ first = [] }: { first?: readonly Named[] }) {
       setRun(undefined);
       return;
     }
+    setRun({ state: 'running', groups: [] }); // no verdict about what was believed before
     const timer = setTimeout(() => void verify(files, believed, gap && canBeGap(files), setRun, stop.signal), 50);
     return () => clearTimeout(timer);
   }, [files, gap, believed]);
