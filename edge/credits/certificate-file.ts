@@ -6,6 +6,7 @@
 import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
 import { EdgeError } from '../errors.ts';
+import { equalBytes } from '../wire/bytes.ts';
 import { canonicalJson, parseStrictJson } from '../wire/vc/jcs.ts';
 import { addProof, type Secured, type Signer, verifyProof } from '../wire/vc/proof.ts';
 import { timeText } from '../wire/vc/shape.ts';
@@ -110,7 +111,7 @@ export function parseFile(bytes: Uint8Array): SignedFile {
   if (flaw) refuse(`the file${flaw.instancePath} ${flaw.message}`);
   const file = value as unknown as SignedFile;
   asCertificateCredential(file.credential);
-  if (!Buffer.from(canonicalJson(value)).equals(bytes)) refuse('it is not in the canonical form of RFC 8785');
+  if (!equalBytes(canonicalJson(value), bytes)) refuse('it is not in the canonical form of RFC 8785');
   for (const { entry, path } of file.entries) for (const text of [entry, ...path]) bytesOf(text);
   return file;
 }
