@@ -13,6 +13,9 @@ export type TestFlows = {
   url: () => string;
   /** With the engineer's session. */
   admin: (path: string, init?: RequestInit) => Promise<Response>;
+  session: () => Promise<string>;
+  /** Presses the button of an inject node, with these in the message. */
+  press: (id: string, properties?: Record<string, unknown>) => Promise<void>;
   /** All flows are these from now on; resolves when they are written and started. */
   deploy: (nodes: readonly FlowNode[]) => Promise<void>;
 };
@@ -41,24 +44,34 @@ export async function startFlows(
   await host.until(({ state }) => state === 'running');
   const url = (): string => host.state.url as string;
   // Sessions of editors outlive a restart: they are in the user's folder.
-  let session: string | undefined;
-  const admin: TestFlows['admin'] = async (path, init = {}) => {
-    session ??= await login(url(), readFileSync(passwordFile(folder), 'utf8').trim());
-    return fetch(new URL(path, url()), { ...init, headers: { authorization: `Bearer ${session}`, ...init.headers } });
+  let made: string | undefined;
+  const session = async (): Promise<string> => {
+    made ??= await login(url(), readFileSync(passwordFile(folder), 'utf8').trim());
+    return made;
+  };
+  const admin: TestFlows['admin'] = async (path, init = {}) =>
+    fetch(new URL(path, url()), { ...init, headers: { authorization: `Bearer ${await session()}`, ...init.headers } });
+  const post = async (path: string, body: object): Promise<void> => {
+    const answer = await admin(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'node-red-api-version': 'v2' },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   };
   return {
     host,
     lines,
     url,
     admin,
+    session,
+    press: (id, properties = {}) => {
+      const props = Object.entries(properties).map(([p, v]) => ({ p, v: JSON.stringify(v), vt: 'json' }));
+      return post(`/inject/${id}`, { __user_inject_props__: props });
+    },
     deploy: async (nodes) => {
       const before = host.starts;
-      const answer = await admin('/flows', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'node-red-api-version': 'v2' },
-        body: JSON.stringify({ flows: nodes }),
-      });
-      if (!answer.ok) throw new Error(`deploying: ${answer.status} ${await answer.text()}`);
+      await post('/flows', { flows: nodes });
       await host.until(() => host.starts > before);
     },
   };
@@ -82,3 +95,59 @@ export const runsOnce = (code: string): FlowNode[] => [
   { id: 'go', type: 'inject', z: 'tab', once: true, onceDelay: '0.1', props: [], wires: [['do']] },
   { id: 'do', type: 'function', z: 'tab', func: `setTimeout(() => { ${code} }, 0);`, outputs: 0, wires: [] },
 ];
+
+export type Debugged = { id: string; name: string; msg: string; format: string };
+
+/** The editor's debug sidebar. */
+export class Sidebar {
+  readonly #come: Debugged[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  /** @param session of the admin API */
+  static async open(url: string, session: string, ends: (end: () => void) => void = onTestFinished): Promise<Sidebar> {
+    const sidebar = new Sidebar();
+    const socket = new WebSocket(new URL('/comms', url.replace(/^http/, 'ws')));
+    ends(() => socket.close());
+    await new Promise<void>((resolve, reject) => {
+      socket.onerror = () => reject(new Error(`${url} takes no editor`));
+      socket.onopen = () => socket.send(JSON.stringify({ auth: session }));
+      socket.onmessage = ({ data }) => {
+        const told = JSON.parse(String(data)) as { auth?: string } | { topic: string; data: Debugged }[];
+        if (!Array.isArray(told)) {
+          if (told.auth !== 'ok') return reject(new Error(`${url} refuses the session`));
+          socket.send(JSON.stringify({ subscribe: 'debug' }));
+          return resolve();
+        }
+        sidebar.#come.push(...told.filter(({ topic }) => topic === 'debug').map((t) => t.data));
+        for (const look of sidebar.#waiting) look();
+      };
+    });
+    return sidebar;
+  }
+
+  get all(): readonly Debugged[] {
+    return this.#come;
+  }
+
+  /** All that a debug node has said, newest last; objects as such. */
+  of<T>(id: string): T[] {
+    return this.#come
+      .filter((said) => said.id === id)
+      .map(({ msg, format }) => (/^(Object|array)/i.test(format) ? (JSON.parse(msg) as T) : (msg as T)));
+  }
+
+  /** The first of a debug node, so far or to come, that is as wanted. */
+  async next<T>(id: string, wanted: (said: T) => boolean = () => true): Promise<T> {
+    for (;;) {
+      const found = this.of<T>(id).find(wanted);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => {
+        const look = (): void => {
+          this.#waiting.delete(look);
+          resolve();
+        };
+        this.#waiting.add(look);
+      });
+    }
+  }
+}
