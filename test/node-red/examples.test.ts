@@ -29,7 +29,10 @@ const rig = shared(async () => {
     },
     alarms: { healthSeconds: 0.1, silentSeconds: 1 },
   });
-  const { status, text } = await offerBundle(gateway, city.bundle([gateway.info.did], Date.now()));
+  const { status, text } = await offerBundle(
+    gateway,
+    city.bundle([gateway.info.did], Date.now(), { policy: { zones: { depot: { purposes: ['passage'] } } } }),
+  );
   if (status !== 200) throw new Error(text);
   const flows = await startFlows(gateway, { nice: 0 }, onTestFinished);
   const sidebar = await Sidebar.open(flows.url(), await flows.session(), onTestFinished);
@@ -69,7 +72,7 @@ it('the first start loads them all, explained in English and Korean, and the edi
     types: string[];
   }[];
   expect([...types].filter((type) => !['tab', ...known.flatMap((set) => set.types)].includes(type))).toEqual([]);
-  const menu = await (await flows.admin('/library/_examples/flows/node-red-contrib-sejong-edge')).json();
+  const menu = await (await flows.admin('/library/examples/flows/node-red-contrib-sejong-edge')).json();
   expect(menu).toEqual(files.map((file) => ({ fn: file.replace(/\.json$/, '') })));
 });
 
