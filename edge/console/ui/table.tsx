@@ -2,7 +2,7 @@
  * A table of any length. Of a long one only the rows in sight are in the page; it scrolls with the window, and says how
  * long it is to who hears it. Headers sort; up and down go from row to row.
  */
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useWords } from '../words.ts';
 import { Icon } from './icon.tsx';
@@ -31,6 +31,7 @@ export function Table<R>(props: {
   /** What it is a table of, for who hears it. */
   caption: string;
   rows: readonly R[];
+  /** Whoever keeps them (useMemo) spares what is the same from being drawn again. */
   columns: readonly Column<R>[];
   rowKey: (row: R) => string | number;
   sort?: Sort;
@@ -49,6 +50,8 @@ export function Table<R>(props: {
   const table = useRef<HTMLTableElement>(null);
   const body = useRef<HTMLTableSectionElement>(null);
   const wanted = useRef<number | undefined>(undefined);
+  /** Rows as they were drawn: one that is the same is not looked at again, which is what scrolling costs. */
+  const made = useRef(new Map<string | number, { row: R; at: number; columns: unknown; name: string; made: VNode }>());
   const { first, last, height } = useSight(body, sorted.length, long);
 
   useLayoutEffect(() => {
@@ -75,6 +78,22 @@ export function Table<R>(props: {
       wanted.current = to;
       scrollBy(0, step * height);
     }
+  };
+
+  const { rowKey, rowClass } = props;
+  const before = made.current;
+  const now: typeof before = new Map();
+  made.current = now;
+  const rowOf = (row: R, at: number): VNode => {
+    const key = rowKey(row);
+    const name = rowClass?.(row) ?? '';
+    const old = before.get(key);
+    const kept =
+      old?.row === row && old.at === at && old.columns === columns && old.name === name
+        ? old
+        : { row, at, columns, name, made: <Row key={key} row={row} at={at} columns={columns} name={name} /> };
+    now.set(key, kept);
+    return kept.made;
   };
 
   if (rows.length === 0 && props.empty) return <>{props.empty}</>;
@@ -111,27 +130,24 @@ export function Table<R>(props: {
         </thead>
         <tbody ref={body} onKeyDown={onKey}>
           {long && first > 0 && <Space height={first * height} columns={columns.length} />}
-          {shown.map((row, i) => {
-            const at = long ? first + i : i;
-            return (
-              <tr
-                key={props.rowKey(row)}
-                data-row={at}
-                aria-rowindex={at + 2}
-                class={`${props.rowClass?.(row) ?? ''} ${at % 2 ? 'odd' : ''}`}
-              >
-                {columns.map((c) => (
-                  <td key={c.key} class={`rank-${c.rank ?? 1} ${c.align ?? ''}`}>
-                    {c.cell(row)}
-                  </td>
-                ))}
-              </tr>
-            );
-          })}
+          {shown.map((row, i) => rowOf(row, long ? first + i : i))}
           {long && last < sorted.length && <Space height={(sorted.length - last) * height} columns={columns.length} />}
         </tbody>
       </table>
     </div>
+  );
+}
+
+function Row<R>(props: { row: R; at: number; columns: readonly Column<R>[]; name: string }) {
+  const { row, at, columns, name } = props;
+  return (
+    <tr data-row={at} aria-rowindex={at + 2} class={name}>
+      {columns.map((c) => (
+        <td key={c.key} class={`rank-${c.rank ?? 1} ${c.align ?? ''}`}>
+          {c.cell(row)}
+        </td>
+      ))}
+    </tr>
   );
 }
 
