@@ -1,6 +1,7 @@
 /** /events, read once for the whole page by fetch (EventSource sends no token), and resumed where it broke off. */
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
+import type { AlarmView } from '../api/alarms.ts';
 import type { CheckView } from '../api/check-views.ts';
 import type { AnchorView, EntryView, QuarantineView } from '../api/views.ts';
 import { ask } from './api.ts';
@@ -14,7 +15,7 @@ export type Events = {
   check: CheckView;
   /** A certificate's row, as GET /certificates has it. */
   certificate: { id: string } & Record<string, unknown>;
-  alarm: { id: number } & Record<string, unknown>;
+  alarm: AlarmView;
 };
 export type EventKind = keyof Events;
 type Listener = { kinds: readonly EventKind[]; fn: (kind: EventKind, data: never) => void };

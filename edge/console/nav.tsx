@@ -9,6 +9,7 @@ import { useQuery } from './query.ts';
 import { href } from './router.ts';
 import { may, session } from './session.ts';
 import { Icon } from './ui/icon.tsx';
+import { vitals } from './vitals.ts';
 import { useWords } from './words.ts';
 
 /** So many stand in the bar of a phone; the others are behind its last button. */
@@ -17,6 +18,7 @@ const HEALTH_MS = 10_000;
 
 export function Nav(props: { current: string; whole?: boolean; onMore?: () => void; onGone?: () => void }) {
   const w = useWords(table);
+  const alarms = vitals.value.at(-1)?.openAlarms ?? 0;
   const rows = Object.entries(PAGES).filter(
     ([, row]) => row.icon && (session.value ? !row.role || may(row.role) : row.open),
   );
@@ -28,6 +30,12 @@ export function Nav(props: { current: string; whole?: boolean; onMore?: () => vo
             <a href={href(name)} aria-current={name === props.current ? 'page' : undefined} onClick={props.onGone}>
               {icon && <Icon name={icon} />}
               <span>{w[name as 'now']}</span>
+              {name === 'now' && alarms > 0 && (
+                <span class="nav-count">
+                  <span aria-hidden="true">{alarms}</span>
+                  <span class="hidden">{w.alarms(alarms)}</span>
+                </span>
+              )}
             </a>
           </li>
         ))}

@@ -108,6 +108,27 @@ describe.skipIf(!hasBrowser)('Now', () => {
   });
 });
 
+describe.skipIf(!hasBrowser)('alarms', () => {
+  it('stand on the page Now as they come, until a person says that they are over', async () => {
+    const page = await openConsole(gateway(), '#/now', { role: 'operator' });
+    await page.locator('.stat', { hasText: /^Alarms/ }).waitFor();
+    const again = { epoch: 1, seq: 0 }; // the counter of its first reading
+    await offer(gateway(), meter, meter.envelope({ ...again, iat: 1 }));
+    const alarm = page.locator('section', { hasText: 'Open alarms' }).locator('tr', { hasText: 'EQUIVOCATION' });
+    await alarm.waitFor();
+    expect(await alarm.textContent()).toContain('cloned key');
+    await page
+      .locator('.nav')
+      .getByText(/^\d+ open alarms?$/)
+      .waitFor({ state: 'attached' });
+    expect(await page.locator('.verdict').textContent()).toContain('Something needs a person');
+    await alarm.getByRole('button', { name: /^Clear/ }).click();
+    await alarm.waitFor({ state: 'detached' });
+    await page.getByText('Show those that are over').click();
+    await page.locator('section', { hasText: 'Alarms that are over' }).getByText('EQUIVOCATION').waitFor();
+  });
+});
+
 describe.skipIf(!hasBrowser)('District', () => {
   it('finds, filters and sorts, and keeps that in the address', async () => {
     const page = await openConsole(gateway(), '#/district');

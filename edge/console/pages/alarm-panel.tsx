@@ -1,10 +1,12 @@
 /** Open alarms with what to do about each, and, where one wants them, those that are over. */
 import { useState } from 'preact/hooks';
-import { type AlarmView, useAlarms } from '../alarms.ts';
+import type { AlarmView } from '../../api/alarms.ts';
+import { useAlarms } from '../alarms.ts';
 import { post } from '../api.ts';
 import { errorWords } from '../error-words.ts';
-import { number } from '../format.ts';
+import { number, shortDid } from '../format.ts';
 import { useDeed } from '../query.ts';
+import { href } from '../router.ts';
 import { may } from '../session.ts';
 import { Badge, type Column, Panel, Problem, Table, Time } from '../ui/index.ts';
 import { lang, useWords } from '../words.ts';
@@ -36,17 +38,20 @@ export function AlarmPanel() {
       label: w.clear,
       align: 'end',
       rank: 2,
-      cell: (a) => (
-        <button
-          type="button"
-          class="button small"
-          disabled={deed.busy}
-          aria-label={w.clearOf(a.title)}
-          onClick={() => void deed.run(() => post(`/alarms/${a.id}/clear`)).then(open.reload)}
-        >
-          {w.clear}
-        </button>
-      ),
+      cell: (a) =>
+        a.byPerson ? (
+          <button
+            type="button"
+            class="button small"
+            disabled={deed.busy}
+            aria-label={w.clearOf(a.title)}
+            onClick={() => void deed.run(() => post(`/alarms/${a.id}/clear`)).then(open.reload)}
+          >
+            {w.clear}
+          </button>
+        ) : (
+          <small class="muted">{w.byItself}</small>
+        ),
     });
   const alarms = open.data?.alarms ?? [];
   return (
@@ -93,7 +98,13 @@ function What({ alarm }: { alarm: AlarmView }) {
     <span class="alarm-what">
       <strong>{known?.title ?? alarm.title}</strong>
       <span>
-        {alarm.where}
+        {alarm.where.startsWith('did:') ? (
+          <a href={href('device', alarm.where)} title={alarm.where}>
+            {shortDid(alarm.where)}
+          </a>
+        ) : (
+          alarm.where
+        )}
         {alarm.detail && alarm.detail !== alarm.where ? ` · ${alarm.detail}` : ''}
       </span>
       <small>

@@ -23,10 +23,7 @@ export default function Device() {
   const w = useWords(table);
   const s = useWords(states);
   const did = route.value.params[0] ?? '';
-  const { data, error, reload } = useQuery<DeviceView & { silent?: boolean }>(
-    `/devices/${encodeURIComponent(did)}`,
-    EVERY_MS,
-  );
+  const { data, error, reload } = useQuery<DeviceView>(`/devices/${encodeURIComponent(did)}`, EVERY_MS);
   const back = { href: href('district'), label: w.back };
   if (!data)
     return (

@@ -23,6 +23,7 @@ export default function Now() {
   const w = useWords(table);
   const health = useQuery<HealthView>('/health', HEALTH_MS);
   const ok = health.data?.status === 'ok';
+  const alarms = vitals.value.at(-1)?.openAlarms ?? 0;
   return (
     <Page
       title={w.title}
@@ -38,7 +39,7 @@ export default function Now() {
       actions={
         health.data && (
           <span class="verdict" role="status">
-            <Badge state={ok ? 'good' : 'bad'}>{ok ? w.well : w.look}</Badge>
+            <Badge state={!ok ? 'bad' : alarms > 0 ? 'warn' : 'good'}>{ok && alarms === 0 ? w.well : w.look}</Badge>
           </span>
         )
       }
@@ -63,7 +64,7 @@ function Stats() {
   const part = (row: VitalView): number | null =>
     row.anchoredSize === null || row.entries === 0 ? null : (row.anchoredSize / row.entries) * 100;
   const anchored = part(now);
-  const alarms = openAlarms(now);
+  const alarms = now.openAlarms;
   const late = (now.oldestUnanchoredSeconds ?? 0) > LONG_WAIT_S;
   const diskState = { ok: undefined, low: 'warn', full: 'bad' } as const;
   return (
@@ -104,7 +105,7 @@ function Stats() {
         value={alarms === 0 ? w.noAlarms : number(alarms)}
         {...(alarms ? { state: 'bad' as const, unit: w.alarmsOpen } : {})}
         why={alarms === 0 ? w.noAlarmsWhy : undefined}
-        spark={trend(rows, openAlarms)}
+        spark={trend(rows, (r) => r.openAlarms)}
       />
       <Stat
         label={w.disk}
@@ -143,8 +144,6 @@ function Stats() {
     </div>
   );
 }
-
-const openAlarms = (row: VitalView & { openAlarms?: number }): number | null => row.openAlarms ?? null;
 
 function Newest() {
   const w = useWords(table);
