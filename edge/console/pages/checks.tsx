@@ -200,10 +200,9 @@ function Decisions(props: {
     {
       key: 'reason',
       label: w.reason,
-      rank: 2,
       cell: (c) => <span title={c.reason}>{reasonWords(c.reason, lang.value)}</span>,
     },
-    { key: 'gate', label: w.gate, width: '7rem', cell: (c) => c.gate ?? w.noGate },
+    { key: 'gate', label: w.gate, width: '7rem', rank: 2, cell: (c) => c.gate ?? w.noGate },
     {
       key: 'registration',
       label: w.registration,
@@ -220,18 +219,20 @@ function Decisions(props: {
       flush
       actions={
         <>
-          <Segments
-            label={w.filter}
-            value={decision}
-            options={[
-              { value: 'all', label: w.all },
-              ...DECISIONS.map((d) => ({
-                value: d,
-                label: <span title={DECISION_WORDS[lang.value][d]}>{DECISION_WORDS[lang.value][d]}</span>,
-              })),
-            ]}
-            onChange={setDecision}
-          />
+          <div class="scroll-x">
+            <Segments
+              label={w.filter}
+              value={decision}
+              options={[
+                { value: 'all', label: w.all },
+                ...DECISIONS.map((d) => ({
+                  value: d,
+                  label: <span title={DECISION_WORDS[lang.value][d]}>{DECISION_WORDS[lang.value][d]}</span>,
+                })),
+              ]}
+              onChange={setDecision}
+            />
+          </div>
           {gates.length > 1 && (
             <select
               class="input auto"

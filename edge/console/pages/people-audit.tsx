@@ -87,7 +87,7 @@ export function Audit() {
           class="input find"
           type="search"
           aria-label={w.find}
-          placeholder={w.find}
+          placeholder={w.findShort}
           value={find}
           onInput={(e) => setFind(e.currentTarget.value)}
         />

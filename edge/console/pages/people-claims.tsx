@@ -82,7 +82,7 @@ export function Claims() {
     },
     {
       key: 'do',
-      label: '',
+      label: w.todo,
       align: 'end',
       cell: (c) => {
         const { sub } = wantedOf(c);

@@ -55,7 +55,7 @@ export function Tokens() {
     },
     {
       key: 'do',
-      label: '',
+      label: w.todo,
       align: 'end',
       cell: (t) =>
         t.revokedMs === null && (

@@ -102,6 +102,7 @@ export default words(
     noFit: 'No deed here fits',
     noFitWhy: 'Clear the filter, or show older ones.',
     find: 'Find by name, deed or what it was done to',
+    findShort: 'Find',
     time: 'Time',
     who: 'Who',
     what: 'What',
@@ -109,6 +110,7 @@ export default words(
     detail: 'How',
     entry: 'Entry',
     older: 'Older ones',
+    todo: 'Deed',
   },
   {
     title: '사용자',
@@ -206,6 +208,7 @@ export default words(
     noFit: '맞는 일이 없습니다',
     noFitWhy: '찾기를 지우거나 더 오래된 것을 보세요.',
     find: '이름, 한 일, 대상으로 찾기',
+    findShort: '찾기',
     time: '시각',
     who: '누가',
     what: '무엇을',
@@ -213,6 +216,7 @@ export default words(
     detail: '어떻게',
     entry: '항목',
     older: '더 오래된 것',
+    todo: '할 일',
   },
 );
 

@@ -1,5 +1,5 @@
 /** Quarantine: what was refused and why, its bytes as far as they can be read, and what an operator does about them. */
-import { useCallback, useMemo, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { Static } from 'typebox';
 import type { QuarantineView } from '../../api/views.ts';
 import { ApiError, get, post } from '../api.ts';
@@ -125,7 +125,7 @@ export default function Quarantine() {
                 class="input find"
                 type="search"
                 aria-label={w.find}
-                placeholder={w.find}
+                placeholder={w.findShort}
                 value={find}
                 onInput={(e) => setFind(e.currentTarget.value)}
               />
@@ -216,7 +216,23 @@ function Look(props: {
   const bytes = useMemo(() => row && bytesOf(row), [row]);
   const decoded = useMemo(() => bytes && decodeRefused(bytes), [bytes]);
   const known = row && errorWords(row.code, lang.value);
-  if (row && doing) return <Decide key={doing} {...props} what={doing} row={row} onClose={() => setDoing(undefined)} />;
+  useEffect(() => {
+    if (!row) setDoing(undefined); // somebody else may have been faster
+  }, [row]);
+  if (row && doing)
+    return (
+      <Decide
+        key={doing}
+        what={doing}
+        row={row}
+        onClose={() => setDoing(undefined)}
+        onGone={(what) => {
+          setDoing(undefined);
+          props.onGone(what);
+        }}
+        onStays={props.onStays}
+      />
+    );
   return (
     <Dialog open={row !== undefined} title={row ? w.one(number(row.id)) : ''} onClose={onClose} wide>
       {row && bytes && decoded && (
@@ -289,6 +305,7 @@ function Says({ decoded, cti }: { decoded: Decoded; cti: string | null }) {
   const { facts } = decoded;
   const or = (value: string | undefined) => value ?? <span class="muted">{w.unread}</span>;
   const isEnvelope = facts.iss !== undefined || facts.alg !== undefined;
+  if (!isEnvelope && facts.records.length === 0) return null;
   return (
     <section>
       <h3>{w.says}</h3>
