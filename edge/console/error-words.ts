@@ -250,6 +250,14 @@ const KO: Partial<Record<ErrorCode | 'GATEWAY_AWAY', ErrorWords>> = {
     '게이트웨이를 다시 켜 줄 것이 없습니다',
     '직접 멈추고 켜거나 systemd 또는 --supervise로 돌리세요.',
   ),
+  FLOWS_CRASHED: row(
+    'Node-RED가 스스로 끝났습니다. 값은 그대로 받습니다',
+    '마지막으로 배포한 플로를 보세요: 끝없이 돌거나, 오류를 내거나, 받은 것을 모두 쌓는 플로입니다. 10분 안에 세 번 멈추면 누군가 배포할 때까지 어떤 플로도 시작되지 않습니다.',
+  ),
+  FLOWS_SAFE_MODE: row(
+    'Node-RED가 안전 모드로 돌고 있습니다: 편집기는 열리고 플로는 돌지 않습니다',
+    '편집기를 열어 멈춘 플로를 고치거나 끄고 배포하세요.',
+  ),
   // --- witnesses
   WITNESS_LOG_UNKNOWN: row('이 증인은 그 로그를 모릅니다', '증인의 운영자가 로그의 검증 키를 witness.logs에 넣습니다.'),
   WITNESS_UNSIGNED: row(

@@ -32,8 +32,8 @@ import shared, { CELL_WORDS, flagWords, PURPOSE_WORDS, STATE_WHY } from './credi
 import './credits.css';
 import './common.css';
 import './certificate.css';
+import { download, saveJson } from '../download.ts';
 import { cellOf } from './credits-day.ts';
-import { download, saveJson } from './download.ts';
 import { Why } from './why.tsx';
 
 type Whole = CertificateRowView & { certificate: object; why: WhyView; claims: CreditClaimView[] };

@@ -35,6 +35,7 @@ import { ClaimDialog } from './claim-credit.tsx';
 import shared, { CELL_WORDS, flagWords, MISSING_WORDS, residualWords, STATE_WHY, tradeWords } from './credit.words.ts';
 import './common.css';
 import './credits.css';
+import { download } from '../download.ts';
 import { errorWords } from '../error-words.ts';
 import words from './credits.words.ts';
 import {
@@ -49,7 +50,6 @@ import {
   shiftDate,
   sumsOf,
 } from './credits-day.ts';
-import { download } from './download.ts';
 import { Why } from './why.tsx';
 
 /** Metering points that are asked for at once. */

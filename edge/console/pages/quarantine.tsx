@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { Static } from 'typebox';
 import type { QuarantineView } from '../../api/views.ts';
 import { ApiError, get, post } from '../api.ts';
+import { save } from '../download.ts';
 import { errorWords } from '../error-words.ts';
 import { number, shortDid, bytes as sizeOf } from '../format.ts';
 import { useEvents } from '../live.ts';
@@ -27,7 +28,6 @@ import {
   Time,
 } from '../ui/index.ts';
 import { lang, useWords } from '../words.ts';
-import { save } from './download.ts';
 import words from './quarantine.words.ts';
 import { type Decoded, decodeRefused, dump, linesOf, type Facts as Said } from './quarantine-decode.ts';
 import './common.css';
