@@ -218,46 +218,6 @@ const KO: Partial<Record<ErrorCode | 'GATEWAY_AWAY', ErrorWords>> = {
     '옛 키가 이것이 자기의 새 키라고 서명하지 않았습니다',
     '"sejong-edge/rekey@1", 옛 DID, 새 DID를 각각 줄바꿈과 함께 옛 키로 서명하세요. 키를 잃은 장치는 교체합니다.',
   ),
-  SIGN_IN_INVALID: row(
-    '로그인 코드가 없거나, 이미 쓰였거나, 10분이 지났습니다',
-    '게이트웨이에서 sejong-edge console로 새 링크를 만들게 하거나 토큰으로 로그인하세요.',
-  ),
-  CARE_UNFIT: row(
-    '이 장치로는 아무도 돌볼 수 없습니다',
-    '활성 상태인 가정의 계량기(1-0:1.8.0을 과금하는 봉인된 종류)이면서 아직 돌봄에 쓰이지 않는 것을 고르세요.',
-  ),
-  CARE_UNKNOWN: row(
-    '이 장치로 돌보는 사람이 없습니다',
-    'GET /care를 보세요. 신청하지 않았거나 철회한 사람은 거기에 없습니다.',
-  ),
-  CARE_FULL: row(
-    '이 게이트웨이가 돌볼 수 있는 만큼 돌보고 있습니다',
-    '더는 필요 없는 사람의 돌봄을 끝내세요(POST /care/{did}/withdraw).',
-  ),
-  CONSOLE_BUILD: row(
-    '콘솔을 만들 수 없었습니다',
-    '다른 것은 모두 됩니다. 데이터 폴더에 자리를 내고 npm ci가 끝났는지 보세요(esbuild는 자기 프로그램을 가져옵니다).',
-  ),
-  CONFIG_ROLLED_BACK: row(
-    '게이트웨이가 이 설정으로 켜지지 못해 마지막 좋은 설정으로 돌고 있습니다',
-    '적힌 것을 고쳐 적용하거나(sejong-edge config apply) 마지막 좋은 것을 쓰세요(sejong-edge config rollback).',
-  ),
-  CONFIG_NO_FILE: row(
-    '이 게이트웨이는 설정 파일로 켜지지 않았습니다',
-    'sejong-edge run --config FILE로 켜세요. npm start는 자기 설정을 만듭니다.',
-  ),
-  RESTART_UNATTENDED: row(
-    '게이트웨이를 다시 켜 줄 것이 없습니다',
-    '직접 멈추고 켜거나 systemd 또는 --supervise로 돌리세요.',
-  ),
-  FLOWS_CRASHED: row(
-    'Node-RED가 스스로 끝났습니다. 값은 그대로 받습니다',
-    '마지막으로 배포한 플로를 보세요: 끝없이 돌거나, 오류를 내거나, 받은 것을 모두 쌓는 플로입니다. 10분 안에 세 번 멈추면 누군가 배포할 때까지 어떤 플로도 시작되지 않습니다.',
-  ),
-  FLOWS_SAFE_MODE: row(
-    'Node-RED가 안전 모드로 돌고 있습니다: 편집기는 열리고 플로는 돌지 않습니다',
-    '편집기를 열어 멈춘 플로를 고치거나 끄고 배포하세요.',
-  ),
   // --- witnesses
   WITNESS_LOG_UNKNOWN: row('이 증인은 그 로그를 모릅니다', '증인의 운영자가 로그의 검증 키를 witness.logs에 넣습니다.'),
   WITNESS_UNSIGNED: row(

@@ -65,7 +65,7 @@ export function TopBar() {
   }, [data]);
   return (
     <header class="top">
-      <a class="brand" href={href('now')} aria-label="Sejong Edge">
+      <a class="brand" href={href('now')}>
         <img src="icon.svg" alt="" width="28" height="28" />
         <span>Sejong Edge</span>
       </a>

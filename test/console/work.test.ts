@@ -340,7 +340,7 @@ describe.skipIf(!hasBrowser)('people', () => {
   });
 });
 
-describe.skipIf(!hasBrowser)('all of them', () => {
+describe.skipIf(!hasBrowser)('what is opened on them', () => {
   const views: [string, Partial<View>][] = [
     ['light, English, desk', {}],
     ['dark, Korean, phone', { ...PHONE, theme: 'dark', lang: 'ko' }],
@@ -359,19 +359,17 @@ describe.skipIf(!hasBrowser)('all of them', () => {
     };
     await page.locator('button.cell.minted').first().click();
     await page.locator('.hour .registers').waitFor();
-    await look('credits');
+    await look('an hour');
     await to(`#/certificate/${certificate}`);
     await page.locator('ol.way').waitFor();
-    await look('certificate');
     await page.locator('.page-head button').first().click();
     await page.locator('dialog[open] form').waitFor();
     await look('claim');
     await page.keyboard.press('Escape');
     await to('#/checks');
     await page.locator('.gate-now').waitFor();
-    await look('checks');
     await page.locator('tbody button').first().click();
-    await page.locator('dialog[open] .facts').waitFor();
+    await page.locator('dialog[open] .facts').first().waitFor();
     await look('a check');
     await page.keyboard.press('Escape');
     await page.locator('.page-head button').first().click();
@@ -385,12 +383,10 @@ describe.skipIf(!hasBrowser)('all of them', () => {
     await page.locator('dialog[open] .button.danger').click();
     await look('drop');
     await page.keyboard.press('Escape');
-    for (const show of ['tokens', 'claims', 'audit']) {
+    for (const show of ['tokens', 'claims']) {
       await to(`#/people?show=${show}`);
       await page.locator('.panel-head').waitFor();
-      await look(show);
       const make = page.locator('.panel-head .button.primary');
-      if ((await make.count()) === 0) continue;
       await make.click();
       await page.locator('dialog[open] form').waitFor();
       await look(`${show}, make`);
