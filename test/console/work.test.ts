@@ -20,7 +20,10 @@ const button = (within: Page | Locator, name: string | RegExp): Locator => withi
 const cells = (page: Page, point: string): Locator =>
   page.getByRole('list', { name: `Hours of ${point}` }).getByRole('button');
 /** As it is seen: what is hidden is not in it. */
-const textOf = async (of: Locator): Promise<string> => (await of.allInnerTexts()).join('\n');
+async function textOf(of: Locator): Promise<string> {
+  await of.first().waitFor();
+  return (await of.allInnerTexts()).join('\n');
+}
 const said = (cell: Locator): Promise<string | null> => cell.getAttribute('aria-label');
 
 describe.skipIf(!hasBrowser)('credits', () => {
