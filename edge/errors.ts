@@ -629,7 +629,7 @@ const table = {
     status: 503,
     act: 'retry',
     title: 'Node-RED ended by itself; readings are taken all the same',
-    todo: 'Look at the flow that was deployed last: one that loops for ever, throws, or keeps all that it gets. After three crashes within ten minutes no flow is started before somebody deploys.',
+    todo: 'Look at the flow that was deployed last: one that loops for ever, throws, or keeps all that it gets. After three crashes within ten minutes no flow is started before somebody deploys. Where its port is taken, give it another one (flows.port).',
   },
   FLOWS_SAFE_MODE: {
     status: 503,

@@ -54,8 +54,8 @@ function logged({ level, msg, type, name, id }: LogMessage): void {
     if (line.trim() !== '') tell({ tell: 'log', level: isWarning ? 'warn' : 'info', text: where + line });
 }
 
-function die(why: string): never {
-  tell({ tell: 'dying', why });
+function die(why: string, byFlow: boolean): never {
+  tell({ tell: 'dying', why, byFlow });
   process.exit(1);
 }
 
@@ -108,14 +108,14 @@ async function serve(begin: Begin): Promise<void> {
     if (id !== 'runtime-state' || payload?.state === undefined) return;
     tell({ tell: 'flows', state: payload.state === 'start' ? 'started' : 'stopped' });
   });
-  process.on('uncaughtException', (error: unknown) => die(`nobody caught this in a flow: ${textOf(error)}`));
+  process.on('uncaughtException', (error: unknown) => die(`nobody caught this in a flow: ${textOf(error)}`, true));
   let stopping = false;
   process.on('SIGTERM', () => {
     if (stopping) return;
     stopping = true;
     RED.stop().then(
       () => process.exit(0),
-      (error: unknown) => die(textOf(error)),
+      (error: unknown) => die(textOf(error), false),
     );
   });
   await RED.start();
@@ -123,7 +123,7 @@ async function serve(begin: Begin): Promise<void> {
     if (error.code !== 'EADDRINUSE' || !begin.anyPort) throw error;
     return listen(server, 0, begin.host);
   });
-  server.on('error', (error) => die(textOf(error)));
+  server.on('error', (error) => die(textOf(error), false));
   tell({ tell: 'listening', port, version: typeof RED.version === 'function' ? RED.version() : RED.version });
 }
 
@@ -131,4 +131,4 @@ const begin = JSON.parse(firstLine()) as Begin;
 const alive = (): void => tell({ tell: 'alive', pid: process.pid });
 setInterval(alive, ALIVE_MS);
 alive();
-serve(begin).catch((error: unknown) => die(textOf(error)));
+serve(begin).catch((error: unknown) => die(textOf(error), false));

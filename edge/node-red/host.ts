@@ -79,7 +79,7 @@ export type FlowsOptions = {
   pauseMs?: number;
 };
 
-type Ended = { why: string };
+type Ended = { why: string; byFlow: boolean };
 
 export class FlowsHost {
   readonly #o: FlowsOptions;
@@ -171,11 +171,11 @@ export class FlowsHost {
       const began = performance.now();
       const safe = this.#isUnsafe(began);
       this.#is({ state: 'starting' });
-      const { why } = await this.#runOnce(safe);
+      const { why, byFlow } = await this.#runOnce(safe);
       if (signal.aborted) return;
       const now = performance.now();
       if (now - began >= HEALTHY_MS) pause = pauseMs;
-      this.#crashesMs = [...this.#crashesMs.slice(1 - SAFE_AFTER), now];
+      if (byFlow) this.#crashesMs = [...this.#crashesMs.slice(1 - SAFE_AFTER), now];
       const how = this.#isUnsafe(now) ? 'in safe mode, with no flow running, ' : '';
       const after = `it is started again ${how}in ${pause / 1000} s`;
       this.#o.say(new EdgeError('FLOWS_CRASHED', `${why}; ${after}`).line, 'warn');
@@ -233,9 +233,10 @@ export class FlowsHost {
       return {
         why:
           watched.why ?? (code !== null && code > 128 ? `signal ${code - 128} ended it` : `it ended with code ${code}`),
+        byFlow: watched.byFlow,
       };
     } catch (error) {
-      return { why: errorLine(error) };
+      return { why: errorLine(error), byFlow: false };
     } finally {
       clearInterval(timer);
       clearTimeout(force);
@@ -254,8 +255,10 @@ export class FlowsHost {
     watched.alive();
     if (told.tell === 'alive') watched.pid = told.pid;
     else if (told.tell === 'wrote') this.#flush();
-    else if (told.tell === 'dying') watched.blame(told.why);
-    else if (told.tell === 'log') this.#lines.say(told.text, told.level);
+    else if (told.tell === 'dying') {
+      watched.blame(told.why);
+      watched.byFlow = told.byFlow;
+    } else if (told.tell === 'log') this.#lines.say(told.text, told.level);
     else if (told.tell === 'listening') {
       watched.listens = true;
       const url = `http://${this.#o.host.includes(':') ? `[${this.#o.host}]` : this.#o.host}:${told.port}/`;
@@ -327,6 +330,7 @@ class Watched {
   /** Which they do before it listens; what stands still from then on is a flow. */
   flowsRun = false;
   why: string | undefined;
+  byFlow = true;
 
   constructor(options: FlowsOptions) {
     this.#o = options;

@@ -26,8 +26,8 @@ export type Told =
   | { tell: 'log'; level: 'info' | 'warn'; text: string }
   /** That it wrote a file, which is to be on the disk before long: the process itself may not see to that. */
   | { tell: 'wrote' }
-  /** Why it ends now. */
-  | { tell: 'dying'; why: string };
+  /** Why it ends now, and whether a flow may be why: a port that is taken is no flow's fault. */
+  | { tell: 'dying'; why: string; byFlow: boolean };
 
 /** Cuts a stream into lines, none longer than `most` bytes: of a longer one the rest is left out. */
 export function lineCutter(most: number, line: (text: string) => void): (bytes: Buffer) => void {
