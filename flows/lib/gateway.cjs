@@ -90,7 +90,7 @@ class Gateway {
     } catch {
       throw this.fault('FLOW_NOT_CONFIGURED', `url: ${url}`);
     }
-    if (!this.#agents[target.protocol]) throw this.fault('FLOW_NOT_CONFIGURED', `url: ${target.protocol}`);
+    if (!/^https?:$/.test(target.protocol)) throw this.fault('FLOW_NOT_CONFIGURED', `url: ${target.protocol}`);
     const answer = await send(target, {
       ...more,
       agents: this.#agents,
@@ -133,7 +133,7 @@ class Gateway {
   close() {
     this.#stream.close();
     this.#live?.close();
-    for (const agent of Object.values(this.#agents)) agent.destroy(); // ends what is on its way, too
+    this.#agents.destroy(); // ends what is on its way, too
   }
 }
 

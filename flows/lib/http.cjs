@@ -8,11 +8,28 @@ const { EdgeFault } = require('./fault.cjs');
 const MAX_ANSWER = 64 * 1024 * 1024;
 const AWAY = ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH'];
 
-/** Connections of one gateway. @param ca PEM, instead of the CAs that Node.js knows */
-const makeAgents = (ca) => ({
-  'http:': new http.Agent({ keepAlive: true, maxSockets: 16 }),
-  'https:': new https.Agent({ keepAlive: true, maxSockets: 16, ...(ca ? { ca } : {}) }),
-});
+/** More at once than a flow that waits at twenty gates needs. */
+const MAX_SOCKETS = 64;
+
+/**
+ * Connections of one gateway. What changes something gets a connection of its own: one that was kept open may have
+ * ended unseen, and then nobody could tell whether it was done.
+ * @param ca PEM, instead of the CAs that Node.js knows
+ */
+function makeAgents(ca) {
+  const make = (keepAlive) => ({
+    'http:': new http.Agent({ keepAlive, maxSockets: MAX_SOCKETS }),
+    'https:': new https.Agent({ keepAlive, maxSockets: MAX_SOCKETS, ...(ca ? { ca } : {}) }),
+  });
+  const kept = make(true);
+  const once = make(false);
+  return {
+    of: (protocol, method) => (method === 'GET' ? kept : once)[protocol],
+    destroy: () => {
+      for (const agent of [...Object.values(kept), ...Object.values(once)]) agent.destroy();
+    },
+  };
+}
 
 /**
  * @returns the answer, of which nothing is read yet. Whoever gets it reads or destroys it.
@@ -24,7 +41,7 @@ function send(url, { agents, fault, method = 'GET', headers = {}, body, signal, 
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       method,
       signal,
-      agent: agents[url.protocol],
+      agent: agents.of(url.protocol, method),
       headers: {
         ...headers,
         ...(text === undefined

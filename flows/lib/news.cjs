@@ -31,6 +31,10 @@ function newsReader(node, RED, begun, { kind, from, event, open }) {
       if (keeps && place.text !== undefined) void save();
       open?.().catch(begun.fail);
     },
+    refused: (refusal) => {
+      begun.showProblem(refusal.problem);
+      begun.fail(refusal);
+    },
     event: (data) => {
       event(data);
       if (keeps) void save();

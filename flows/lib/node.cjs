@@ -83,9 +83,15 @@ function answers(node, begun, run) {
   });
 }
 
-/** A reader of the shared stream shows how the stream is. */
-function showStream(node, { gateway, status, words }, whenConnected) {
+/**
+ * A reader of the shared stream shows how the stream is. What needs a person, a token that is refused, say, is an error
+ * for catch nodes, once; a gateway that is away is not.
+ */
+function showStream(node, { gateway, status, words, fail }, whenConnected) {
+  let said;
   const end = gateway.watch(({ state, problem, againMs }) => {
+    if (state === 'away' && problem.code !== 'FLOW_GATEWAY_AWAY' && problem.code !== said) fail(new EdgeFault(problem));
+    if (state !== 'idle') said = problem?.code;
     if (state === 'connected') whenConnected();
     else if (state === 'away')
       status.show(

@@ -153,7 +153,8 @@ class Readings {
       .then(() => this.#backoff.reset())
       .catch((fault) => {
         if (this.#closed) return;
-        this.#o.fail(fault);
+        // That the gateway is away is seen at the stream, and comes to an end by itself.
+        if (fault.code !== 'FLOW_GATEWAY_AWAY') this.#o.fail(fault);
         this.#backoff.next(() => this.#pump());
       })
       .finally(() => {

@@ -2,7 +2,7 @@
  * The one stream of events that all nodes of one gateway share. It comes back by itself, with a growing pause, and
  * goes on where it was.
  *
- * A reader is {kind, place, event(data), open(state), closed(fault, againMs)}. Of `entry` the stream only brings what
+ * A reader is {kind, place, event(data), open(state), closed(fault, againMs), refused(fault)}. Of `entry` the stream only brings what
  * is new; who wants what was before pages through /entries (readings-in does). Of `certificate` and `alarm` a reader
  * has a place, a NewsPlace; one that has not begun begins now.
  */
@@ -102,13 +102,23 @@ class Stream {
       for (const { kind, place } of placed)
         if (place.text === undefined) place.beginAt(placeIn(now, kind) ?? FIRST[kind]);
     }
-    const from = [`entry:${size},checkpoint:0,anchor:0,quarantine:0`];
-    for (const wanted of PLACED) {
-      const texts = placed.filter(({ kind }) => kind === wanted).map(({ place }) => place.text);
-      if (texts.length > 0) from.push(`${wanted}:${beginFor(wanted, texts)}`);
-    }
     const kinds = [...new Set([...this.#readers].map(({ kind }) => kind))];
-    const answer = await this.#open(`/events?kinds=${kinds.join(',')}&from=${encodeURIComponent(from.join(','))}`);
+    const open = (wanted) => {
+      const from = [`entry:${size},checkpoint:0,anchor:0,quarantine:0`];
+      for (const one of PLACED.filter((kind) => wanted.includes(kind))) {
+        const texts = placed.filter(({ kind }) => kind === one).map(({ place }) => place.text);
+        from.push(`${one}:${beginFor(one, texts)}`);
+      }
+      return this.#open(`/events?kinds=${wanted.join(',')}&from=${encodeURIComponent(from.join(','))}`);
+    };
+    let refusal;
+    const answer = await open(kinds).catch((fault) => {
+      // A gateway of an earlier version tells of no alarms. That is no reason to tell nothing else.
+      const others = kinds.filter((kind) => kind !== 'alarm');
+      if (fault.code !== 'REQUEST_INVALID' || others.length === 0 || others.length === kinds.length) throw fault;
+      refusal = fault;
+      return open(others);
+    });
     if (isOver()) {
       answer.destroy();
       return;
@@ -116,7 +126,9 @@ class Stream {
     this.#answer = answer;
     this.#backoff.reset();
     this.#onState({ state: 'connected' });
-    for (const reader of [...this.#readers]) reader.open?.({ size, log, did: health.did });
+    for (const reader of [...this.#readers])
+      if (refusal && reader.kind === 'alarm') reader.refused?.(refusal);
+      else reader.open?.({ size, log, did: health.did });
     await this.#read(answer, (event) => this.#tell(event), isOver);
   }
 

@@ -2,7 +2,7 @@
 
 const { answers, begin, numberOf } = require('../lib/node.cjs');
 
-const ASKED = ['device', 'sub', 'from', 'to', 'after', 'limit'];
+const ASKED = ['device', 'sub', 'from', 'to', 'after', 'limit', 'newest'];
 
 module.exports = (RED) => {
   function EdgeEntries(config) {

@@ -1,4 +1,4 @@
-/** Every node of the palette package does its work: in real Node-RED 5 and 4, at a real gateway. */
+/** Every node of the palette package does its work, and has its place in the editor: in real Node-RED 5 and 4, at a real gateway. */
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,9 @@ import { Link, offerBundle } from '../checks/gateway.ts';
 import { GATES, TestCity, TestVehicle } from '../checks/rig.ts';
 import { startMinting, TestPlant } from '../credits/rig-gateway.ts';
 import { TestDevice, type TestGateway } from '../support/gateway.ts';
-import { until } from '../support/temp.ts';
+import { TestCa, writePair } from '../support/pki.ts';
+import { tempFolder, until } from '../support/temp.ts';
+import { checkEditor } from './editor.ts';
 import { type FlowNode, injects, installed, NodeRed, type Version, writes } from './rig.ts';
 
 const TYPES = [
@@ -42,8 +44,11 @@ async function flow(
   folder: string,
   device: TestDevice,
   own: { did: string; secret: string },
+  caPem: string,
 ): Promise<FlowNode[]> {
-  const { http, mqtt } = gateway.info;
+  const { http, mqtt, https, mqtts } = gateway.info;
+  const ca = join(folder, 'ca.pem');
+  writeFileSync(ca, caPem);
   writeFileSync(
     join(folder, 'gateway.json'),
     JSON.stringify({ url: http, mqtt, token: await gateway.token('engineer') }),
@@ -56,8 +61,9 @@ async function flow(
       id: 'gw-operator',
       type: 'edge-gateway',
       auth: 'token',
-      url: http,
-      mqtt,
+      url: https,
+      mqtt: mqtts,
+      ca,
       credentials: { token: await gateway.token('operator') },
     },
     { id: 'gw-file', type: 'edge-gateway', name: 'depot', auth: 'file', url: '', file: '' },
@@ -128,9 +134,24 @@ async function flow(
     },
     ...writes(folder, 'signed'),
     injects('measure', 'sign'),
-    { id: 'sign', type: 'edge-sign', ...login, record: '1-0:1.8.0', unit: 'Wh', credentials: own, wires: [['signed']] },
+    {
+      id: 'sign',
+      type: 'edge-sign',
+      gateway: 'gw-operator',
+      record: '1-0:1.8.0',
+      unit: 'Wh',
+      credentials: own,
+      wires: [['signed']],
+    },
     ...writes(folder, 'certificates'),
-    { id: 'minted', type: 'edge-certificate-in', ...login, state: 'minted', from: 'start', wires: [['certificates']] },
+    {
+      id: 'minted',
+      type: 'edge-certificate-in',
+      gateway: 'gw-operator',
+      state: 'minted',
+      from: 'start',
+      wires: [['certificates']],
+    },
     ...writes(folder, 'claimed'),
     injects('claim', 'claims'),
     {
@@ -170,16 +191,33 @@ async function flow(
       wires: [['device']],
     },
     ...writes(folder, 'errors'),
+    ...writes(folder, 'alarms'),
+    {
+      id: 'alarm',
+      type: 'edge-alarm-in',
+      ...login,
+      code: 'EQUIVOCATION',
+      tell: 'both',
+      open: true,
+      from: 'now',
+      wires: [['alarms']],
+    },
     { id: 'catch', type: 'catch', scope: null, uncaught: false, wires: [['errors']] },
   ];
 }
 
 describe.each<Version>(['node-red', 'node-red-4'])('in %s', (version) => {
-  it('each node does its work', { timeout: 120_000 }, async ({ skip }) => {
+  it('each node does its work', { timeout: 180_000 }, async ({ skip }) => {
     const folder = await installed();
     if (!folder) return skip();
     const city = new TestCity();
-    const gateway = await startMinting({ checks: { cityDid: city.did, gates: GATES as Config['checks']['gates'] } });
+    const ca = await TestCa.make();
+    const tls = { ...writePair(tempFolder(), await ca.issue()), host: '127.0.0.1', port: 0 };
+    const gateway = await startMinting({
+      http: { tls },
+      mqtt: { tls },
+      checks: { cityDid: city.did, gates: GATES as Config['checks']['gates'] },
+    });
     expect((await offerBundle(gateway, city.bundle([gateway.info.did], Date.now()))).status).toBe(200);
     const meter = await new TestDevice('one').enrol(gateway);
     const other = await new TestDevice('two').enrol(gateway);
@@ -188,7 +226,7 @@ describe.each<Version>(['node-red', 'node-red-4'])('in %s', (version) => {
       lang: version === 'node-red-4' ? 'ko' : 'en-US',
     });
     expect(await red.types()).toEqual({ types: TYPES, errors: [] });
-    await red.deploy(await flow(gateway, red.folder, meter, own));
+    await red.deploy(await flow(gateway, red.folder, meter, own, ca.pem));
     const error = (id: string, seen = 0) =>
       red.next('errors', seen, ({ msg }) => (msg as unknown as { error: Caught }).error.source.id === id);
 
@@ -302,6 +340,21 @@ describe.each<Version>(['node-red', 'node-red-4'])('in %s', (version) => {
     expect(gateway.parts.devices.get(other.did)?.status).toBe('active');
     await red.inject('stop', { device: other.did, confirm: other.did });
     expect(await red.next('device', 1)).toMatchObject({ topic: other.did, payload: { status: 'suspended' } });
+
+    // Two envelopes of one counter raise an alarm; a person clears it.
+    await meter.publish(client, meter.envelope({ seq: 0, records: [{ n: '1-0:1.8.0', u: 'Wh', v: 9000 }] }));
+    const alarm = await red.next('alarms');
+    expect(alarm).toMatchObject({
+      topic: 'EQUIVOCATION',
+      raised: true,
+      payload: { where: meter.did, clearedMs: null },
+    });
+    const { id: alarmId } = alarm.payload as { id: number };
+    expect((await gateway.api(`/alarms/${alarmId}/clear`, { method: 'POST', body: {} })).status).toBe(200);
+    expect(await red.next('alarms', 1)).toMatchObject({ raised: false, payload: { id: alarmId } });
+
+    // All of them in the editor; Node-RED 4 in the language of this city alone.
+    await checkEditor(red, version === 'node-red' ? ['en-US', 'ko-KR'] : ['ko-KR']);
 
     // A gateway that is away is an error like any other, and a NO at the gate.
     await gateway.finish();

@@ -1,6 +1,6 @@
 /** The palette package as a stranger installs it, in a real Node-RED of its own, and what its flows said. */
 import { randomUUID } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -152,6 +152,12 @@ export class NodeRed {
     return lines.map((line) => JSON.parse(line) as Said);
   }
 
+  /** Files in which nodes keep how far they have come. */
+  places(): string[] {
+    const folder = join(this.folder, 'sejong-edge');
+    return existsSync(folder) ? readdirSync(folder) : [];
+  }
+
   /** The next that a node said, after `seen` of them. */
   async next(node: string, seen = 0, what: (said: Said) => boolean = () => true): Promise<Said['msg']> {
     const found = () => this.said().filter((said) => said.node === node && what(said))[seen];
@@ -163,8 +169,8 @@ export class NodeRed {
   }
 }
 
-/** Nodes that append each message to a file, one line each, in order; `then` gets it when it is written. */
-export function writes(folder: string, name: string, { file = 'said', then = [] as string[] } = {}): FlowNode[] {
+/** Nodes that append each message to a file, one line each, in order; `to` get it when it is written. */
+export function writes(folder: string, name: string, { file = 'said', to = [] as string[] } = {}): FlowNode[] {
   return [
     {
       id: name,
@@ -184,7 +190,7 @@ export function writes(folder: string, name: string, { file = 'said', then = [] 
     },
     {
       ...{ id: `${name}-append`, type: 'file', filename: join(folder, `${file}.jsonl`), filenameType: 'str' },
-      ...{ appendNewline: true, createDir: false, overwriteFile: 'false', encoding: 'utf8', wires: [then] },
+      ...{ appendNewline: true, createDir: false, overwriteFile: 'false', encoding: 'utf8', wires: [to] },
     },
   ];
 }
