@@ -4,7 +4,11 @@ import { existsSync } from 'node:fs';
 export type Stamp = { receivedMs: number; monoMs: number; clockSynced: boolean };
 
 /** Made by systemd-timesyncd, and by chrony's and ntpd's helpers, once the clock has been set from outside. */
-const SYNCHRONIZED = ['/run/systemd/timesync/synchronized', '/run/chrony/synchronized', '/run/ntpd/synchronized'];
+export const SYNCHRONIZED = [
+  '/run/systemd/timesync/synchronized',
+  '/run/chrony/synchronized',
+  '/run/ntpd/synchronized',
+];
 const LOOK_AGAIN_MS = 10_000;
 /** A synced clock is slewed, never set: one that was set by more than this ... */
 const STEP_MS = 60_000;
