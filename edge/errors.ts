@@ -481,6 +481,18 @@ const table = {
     title: 'The database has another data format than this version of the program',
     todo: 'A later one: install the later version again, or put the copy in its place that was kept before the upgrade (edge.db.format-N-...). An earlier one: start the gateway, which upgrades it.',
   },
+  BACKUP_INVALID: {
+    status: 500,
+    act: 'refuse',
+    title: 'The backup is not whole, or could not be made',
+    todo: 'Make it again, with room for two copies of the database where it is written; of a file that was damaged take another copy.',
+  },
+  RESTORE_REFUSED: {
+    status: 409,
+    act: 'refuse',
+    title: 'There is data where the backup would be restored',
+    todo: 'See what is there (--dry-run says it). With --force it is moved aside, into a folder before-...; nothing is deleted.',
+  },
   CONFIG_ROLLED_BACK: {
     status: 500,
     act: 'retry',

@@ -82,8 +82,11 @@ function makeFolders(path: string): void {
 function makeDataFolder(folder: string): void {
   try {
     makeFolders(resolve(folder));
+    if (existsSync(join(folder, '.restoring', 'whole')))
+      throw new EdgeError('DATA_UNUSABLE', `${folder}: a restore was cut off: start sejong-edge restore again`);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
+    if (error instanceof EdgeError) throw error;
     throw new EdgeError('DATA_UNUSABLE', `${folder} (${(error as NodeJS.ErrnoException).code})`);
   }
 }

@@ -220,6 +220,20 @@ const LAYERS: [string, string[]][] = [
     'edge/configuring.ts',
     ['edge/errors.ts', 'edge/config/', 'edge/config-file.ts', 'edge/api/config.ts', 'edge/reload.ts'],
   ],
+  // Looks at all that a gateway needs, from outside.
+  [
+    'edge/doctor/',
+    [
+      ...['edge/errors.ts', 'edge/config.ts', 'edge/config/last-good.ts', 'edge/identity.ts', 'edge/keystore.ts'],
+      ...['edge/run-info.ts', 'edge/transport.ts', 'edge/backup/', 'edge/chain/look.ts', 'edge/doctor/', 'edge/store/'],
+      ...['edge/intake/clock.ts', 'edge/intake/serial/usb.ts'],
+    ],
+  ],
+  // All of a gateway as one file: beside it, as an auditor's tool is.
+  [
+    'edge/backup/',
+    ['edge/errors.ts', 'edge/faults.ts', 'edge/version.ts', 'edge/log/salvage.ts', 'edge/store/', 'edge/backup/'],
+  ],
   ['edge/gateway.ts', ['edge/']],
   ['edge/commands/', ['edge/']],
   ['edge/main.ts', ['edge/commands/index.ts', 'edge/commands/exit.ts']],

@@ -38,6 +38,7 @@ const SETUP: readonly ErrorCode[] = [
   'STORE_DAMAGED',
   'STORE_OTHER_LOG',
   'DATA_FORMAT',
+  'RESTORE_REFUSED',
   'CHAIN_WRONG',
 ];
 

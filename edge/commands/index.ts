@@ -57,6 +57,12 @@ const COMMANDS: Record<string, Known> = {
     summary: 'Encrypt the keys under another passphrase, or rotate one of them.',
     load: () => import('./keys.ts'),
   },
+  doctor: {
+    summary: 'Look at clock, disk, ports, keys, chain and all else a gateway needs, and say what to do.',
+    load: () => import('./doctor.ts'),
+  },
+  backup: { summary: 'Write all of a gateway into one file, while it runs.', load: () => import('./backup.ts') },
+  restore: { summary: 'Put a backup in place of a data folder.', load: () => import('./restore.ts') },
   audit: { summary: 'List what operators did, and check it against the log.', load: () => import('./audit.ts') },
   verify: {
     summary: "Verify a receipt or a bundle: the device's signature, the log, the chain. Needs no gateway.",

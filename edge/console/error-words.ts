@@ -36,6 +36,14 @@ const KO: Partial<Record<ErrorCode | 'GATEWAY_AWAY', ErrorWords>> = {
     '콘솔을 만들지 못했습니다',
     '나머지는 콘솔 없이도 움직입니다. 데이터 폴더를 비우고 npm ci가 끝까지 되었는지 확인하세요(esbuild가 프로그램을 하나 가져옵니다).',
   ),
+  BACKUP_INVALID: row(
+    '백업이 온전하지 않거나 만들 수 없습니다',
+    '데이터베이스 두 벌이 들어갈 공간을 마련해 다시 만들고, 손상된 파일이면 다른 사본을 쓰세요.',
+  ),
+  RESTORE_REFUSED: row(
+    '백업을 복원할 곳에 데이터가 있습니다',
+    '무엇이 있는지 확인하세요(--dry-run). --force를 주면 before-... 폴더로 옮기며 아무것도 지우지 않습니다.',
+  ),
   CONFIG_ROLLED_BACK: row(
     '게이트웨이가 그 설정으로 시작하지 못해 마지막으로 정상이던 설정으로 움직입니다',
     '자세한 내용을 보고 고쳐 적용하거나(sejong-edge config apply) 마지막 정상 설정으로 되돌리세요(sejong-edge config rollback).',
