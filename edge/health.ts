@@ -12,7 +12,10 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
       ok: !accept.failing,
       detail: `${log.size} entries, last commit ${store.commits.lastMs.toFixed(1)} ms`,
     },
-    disk: { ok: retention.level === 'ok', detail: retention.detail },
+    disk: {
+      ok: retention.level === 'ok',
+      detail: `${retention.level === 'full' ? 'DISK_RESERVE: ' : ''}${retention.detail}`,
+    },
     log: {
       ok: checkpointer.held === undefined,
       detail: checkpointer.held ?? `checkpoint of ${log.latest?.size ?? 0} entries`,

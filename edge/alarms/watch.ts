@@ -33,6 +33,8 @@ const OF_PART: Record<string, ErrorCode> = {
   clock: 'CLOCK_UNSYNCED',
   epoch: 'DATABASE_ASIDE',
 };
+/** Their part is unwell for as long as they last: a line about them is old news, or the same again. */
+const SEEN_BY_HEALTH: readonly ErrorCode[] = ['STORE_UNAVAILABLE', 'DISK_RESERVE', 'CHAIN_AWAY', 'SERIAL_AWAY'];
 /** Parts that /health does not call the gateway degraded for. */
 const MILD = ['clock', 'flows'];
 
@@ -138,7 +140,7 @@ export class Watch {
     const hold = 2 * Math.max(healthSeconds * 1000, LOOK_MS) + LOOK_MS;
     for (const said of heard.take(now - hold)) {
       // The part that it is about is the alarm already.
-      if (health.some(({ code }) => code === said.code)) continue;
+      if (SEEN_BY_HEALTH.includes(said.code) || health.some(({ code }) => code === said.code)) continue;
       const { code, part, place, detail, times } = said;
       alarms.raise({ source: 'said', code, part, place, detail, severity: 'warning' }, times);
     }
