@@ -43,6 +43,7 @@ export async function openConsole(
     reducedMotion: 'reduce',
   })) as BrowserContext;
   context.setDefaultTimeout(15_000);
+  context.setDefaultNavigationTimeout(60_000); // the first one waits for the build
   onTestFinished(() => context.close());
   const page = await context.newPage();
   const wrong: string[] = [];

@@ -103,6 +103,10 @@ describe.skipIf(!hasBrowser)('Now', () => {
     await offer(gateway(), sensor, sensor.envelope({ records: [{ n: 'temperature', u: 'Cel', v: 31.25 }] }));
     await page.getByText('31.3 °C').first().waitFor();
     await page.getByText(`${size + 1} entries in the log`).waitFor();
+    await page.context().setOffline(true);
+    await page.locator('main > .away').waitFor();
+    await page.context().setOffline(false);
+    await page.locator('main > .away').waitFor({ state: 'detached' });
     const parts = page.locator('section', { hasText: 'Parts' });
     for (const name of Object.keys(gateway().health().parts)) await parts.getByText(name, { exact: true }).waitFor();
   });
@@ -121,7 +125,7 @@ describe.skipIf(!hasBrowser)('alarms', () => {
       .locator('.nav')
       .getByText(/^\d+ open alarms?$/)
       .waitFor({ state: 'attached' });
-    expect(await page.locator('.verdict').textContent()).toContain('Something needs a person');
+    expect(await page.locator('.now-verdict').textContent()).toContain('Something needs a person');
     await alarm.getByRole('button', { name: /^Clear/ }).click();
     await alarm.waitFor({ state: 'detached' });
     await page.getByText('Show those that are over').click();

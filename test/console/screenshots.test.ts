@@ -83,7 +83,9 @@ it.skipIf(!process.env.SCREENSHOTS || !hasBrowser)('pictures of each page', { ti
   await until(async () => (await vitals()).length > 120, 'two minutes to draw', 180_000);
   const certificate = (await minted()).find(({ wh }) => wh > 500) ?? (await minted())[0];
   const { devices } = await get<{ devices: DistrictRowView[] }>('/district');
-  const plant = devices.find((d) => d.kind === 'plant' && d.entries > 50 && !d.label?.startsWith('credit'));
+  const plant = devices.find((d) => d.label?.startsWith('credit plant honest'));
+  // Of Korean time, as the page has its days.
+  const day = new Date(Date.parse(certificate?.start ?? '') + 9 * 3_600_000).toISOString().slice(0, 10);
   const anchored = (await vitals()).at(-1)?.anchoredSize ?? 0;
   const { entries } = await get<{ entries: { index: number }[] }>(
     `/entries?device=${plant?.did}&newest=true&limit=100`,
@@ -102,7 +104,7 @@ it.skipIf(!process.env.SCREENSHOTS || !hasBrowser)('pictures of each page', { ti
     { ...dark, name: 'device', hash: `#/device/${plant?.did}`, ready: chart },
     { ...light, name: 'log', hash: '#/log' },
     { ...light, name: 'entry', hash: `#/entry/${proven}` },
-    { ...light, name: 'credits', hash: '#/credits' },
+    { ...light, name: 'credits', hash: `#/credits?date=${day}` },
     { ...light, name: 'certificate', hash: `#/certificate/${certificate?.id}` },
     { ...dark, name: 'checks', hash: '#/checks' },
     { ...light, name: 'quarantine', hash: '#/quarantine' },

@@ -83,7 +83,7 @@ function Readings({ entry }: { entry: EntryView }) {
   return (
     <span class="readings">
       {told.slice(0, 3).map(({ n, u, value }) => (
-        <span class="reading" key={n} title={`${n}: ${exact(value, u)}`}>
+        <span class="told" key={n} title={`${n}: ${exact(value, u)}`}>
           <span class="num">{u === 'Wh' ? exact(value, u) : glance(value, u)}</span> <small>{nameOf(n)}</small>
         </span>
       ))}

@@ -17,7 +17,7 @@ type Range = keyof typeof RANGES;
 export function DeviceValues({ did }: { did: string }) {
   const w = useWords(table);
   const [chosen, choose] = useState<string | undefined>();
-  const [range, setRange] = useState<Range>('hour');
+  const [range, setRange] = useState<Range>('day');
   const path = `/devices/${encodeURIComponent(did)}/series`;
   const names = useQuery<SeriesView>(path, EVERY_MS);
   const name = names.data?.names.some(({ n }) => n === chosen) ? chosen : names.data?.names[0]?.n;

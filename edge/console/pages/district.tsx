@@ -181,7 +181,7 @@ function columnsOf(w: typeof table.en): Column<DistrictRow>[] {
       rank: 2,
       cell: (r) =>
         r.last ? (
-          <span class="reading" title={exact(r.last.v, r.last.u)}>
+          <span class="told" title={exact(r.last.v, r.last.u)}>
             <span class="num">{glance(r.last.v, r.last.u)}</span> <small>{nameOf(r.last.n)}</small>
           </span>
         ) : (

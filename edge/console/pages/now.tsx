@@ -38,7 +38,7 @@ export default function Now() {
       }
       actions={
         health.data && (
-          <span class="verdict" role="status">
+          <span class="now-verdict" role="status">
             <Badge state={!ok ? 'bad' : alarms > 0 ? 'warn' : 'good'}>{ok && alarms === 0 ? w.well : w.look}</Badge>
           </span>
         )
@@ -197,7 +197,7 @@ function Value({ entry }: { entry: EntryView }) {
   if (!record) return <>{DASH}</>;
   const value = record.v ?? record.vs ?? record.vb ?? '';
   return (
-    <span class="reading">
+    <span class="told">
       <span class="num">{glance(value, record.u)}</span> <small title={record.n}>{nameOf(record.n)}</small>
     </span>
   );
@@ -217,7 +217,7 @@ function Parts({ health }: { health: HealthView }) {
             key: 'name',
             label: w.part,
             cell: (r) => (
-              <span class="part">
+              <span class="now-part">
                 <strong>{r.name}</strong>
                 <small>{r.detail}</small>
               </span>
