@@ -187,6 +187,8 @@ export function checkHealth(checking: Checking | undefined): HealthView['parts']
   return { ok, detail: said.join('; ') };
 }
 
+const TIMED = 'How long decisions took, fsync included.';
+
 export function checkSamples(checking: Checking | undefined, strangers: number): Sample[] {
   if (!checking) return [];
   const { checker, bundles } = checking;
@@ -207,10 +209,9 @@ export function checkSamples(checking: Checking | undefined, strangers: number):
     counts.unlogged,
   );
   put('counter', '_failures_total', 'Checks without a decision because it could not be kept.', counts.failed);
-  for (const [le, n] of latencies)
-    put('counter', '_seconds_bucket', 'Decisions that took no longer than le, fsync included.', n, { le });
-  put('counter', '_seconds_sum', 'Time that decisions took.', latencies.sumMs / 1000);
-  put('counter', '_seconds_count', 'Decisions that were timed.', latencies.count);
+  for (const [le, n] of latencies) put('histogram', '_seconds_bucket', TIMED, n, { le });
+  put('histogram', '_seconds_sum', TIMED, latencies.sumMs / 1000);
+  put('histogram', '_seconds_count', TIMED, latencies.count);
   put('gauge', '_sessions', 'Challenges that are remembered.', checker.sessions);
   put('gauge', '_waiting', 'Requests that wait for a vehicle.', checker.waiting);
   put('gauge', '_strangers', 'Connections of vehicles that are not enrolled.', strangers);

@@ -30,7 +30,7 @@ import { sayDeeds } from './deeds.ts';
 import { openEpoch } from './epoch/open.ts';
 import { EdgeError, errorLine } from './errors.ts';
 import { Forgetting } from './forget.ts';
-import { describeHealth } from './health.ts';
+import { describeHealth, healthSamples } from './health.ts';
 import { type Identity, keysFolder, openIdentity } from './identity.ts';
 import { Accept } from './intake/accept.ts';
 import { startClock } from './intake/clock.ts';
@@ -525,7 +525,7 @@ async function build(
       vitals,
       alarms: alarmParts(alarms, watch, people),
       health,
-      samples: () => collectSamples(parts),
+      samples: () => [...collectSamples(parts), ...healthSamples(health())],
       console: () => buildConsole(join(config.dataFolder, 'cache')),
       ...witnessParts(witnessing, log),
       ...checkParts(checking, store, people),

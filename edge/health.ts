@@ -1,4 +1,5 @@
 /** What /health says: the state of each part, in words that name what a person should look at. */
+import type { Sample } from './api/parts.ts';
 import type { HealthView } from './api/views.ts';
 import type { MetricParts } from './metrics.ts';
 
@@ -91,3 +92,13 @@ export function describeHealth(parts: MetricParts, name: string, did: string, ve
     parts: list,
   };
 }
+
+/** What /metrics shows of it: so that one rule watches all parts, those too that are yet to come. */
+export const healthSamples = ({ parts }: HealthView): Sample[] =>
+  Object.entries(parts).map(([part, { ok }]) => ({
+    type: 'gauge',
+    name: 'sejong_edge_part_ok',
+    help: '1 while the part of the gateway is well, as GET /health says it, with what to look at.',
+    value: ok ? 1 : 0,
+    labels: { part },
+  }));

@@ -37,11 +37,14 @@ import type {
 
 import type { VitalView } from './vitals.ts';
 
-/** A number to be shown at /metrics, with the labels that tell it from others of its name. */
+/**
+ * A number to be shown at /metrics, with the labels that tell it from others of its name. Those of a histogram have names
+ * that end in _bucket (with the label le), _sum and _count, and come in this order.
+ */
 export type Sample = {
   name: string;
   help: string;
-  type: 'counter' | 'gauge';
+  type: 'counter' | 'gauge' | 'histogram';
   value: number;
   labels?: Record<string, string>;
 };

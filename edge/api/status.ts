@@ -109,19 +109,24 @@ export function statusRoutes(server: Server, parts: ApiParts): void {
 async function exposition(samples: readonly Sample[]): Promise<string> {
   const registry = new Registry();
   const gauges = new Map<string, Gauge>();
-  const counters = new Set<string>();
+  const types = new Map<string, Sample['type']>();
   for (const { name, help, type, value, labels = {} } of samples) {
     let gauge = gauges.get(name);
     if (!gauge) {
       gauge = new Gauge({ name, help, labelNames: Object.keys(labels), registers: [registry] });
       gauges.set(name, gauge);
     }
-    if (type === 'counter') counters.add(name);
+    types.set(name, type);
     gauge.set(labels, value);
   }
   const text = await registry.metrics();
-  // prom-client's own Counter can only be added to; ours are read as a whole, so only the type line differs.
-  return text.replace(/^# TYPE (\S+) gauge$/gm, (line, name: string) =>
-    counters.has(name) ? `# TYPE ${name} counter` : line,
-  );
+  // prom-client's own types can only be added to; ours are read as a whole, so only the lines before them differ. Those of
+  // a histogram stand once, before its buckets.
+  return text.replace(/^# HELP (\S+) (.*)\n# TYPE \S+ gauge\n/gm, (_, name: string, help: string) => {
+    const type = types.get(name) ?? 'gauge';
+    const family = type === 'histogram' ? name.replace(/_(bucket|sum|count)$/, '') : name;
+    return type === 'histogram' && !name.endsWith('_bucket')
+      ? ''
+      : `# HELP ${family} ${help}\n# TYPE ${family} ${type}\n`;
+  });
 }
