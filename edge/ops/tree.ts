@@ -70,7 +70,8 @@ export async function makeTree(folder: string, architecture: Architecture, conso
     for (const file of readdirSync(join(OPS, part)))
       install(`${part}/${file}`, `usr/share/sejong-edge/${part}/${file}`);
   for (const part of ['prometheus', 'grafana'])
-    for (const file of readdirSync(join(OPS, part))) install(`${part}/${file}`, `usr/share/sejong-edge/${part}/${file}`);
+    for (const file of readdirSync(join(OPS, part)))
+      install(`${part}/${file}`, `usr/share/sejong-edge/${part}/${file}`);
   const doc = join(folder, 'usr/share/doc/sejong-edge');
   mkdirSync(doc, { recursive: true });
   copyFileSync(join(ROOT, 'README.md'), join(doc, 'README.md'));
