@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { CheckView, CityBundleView, GateView } from '../../api/check-views.ts';
 import { ApiError, ask, get } from '../api.ts';
 import { clock, duration, number } from '../format.ts';
+import { useCaughtUp } from '../fresh.ts';
 import { useEvents } from '../live.ts';
 import { useQuery } from '../query.ts';
 import { href } from '../router.ts';
@@ -83,6 +84,7 @@ export default function Checks() {
 /** The newest, older ones as they are asked for, and each new one as it happens. */
 function useChecks() {
   const { data, error, loading, reload } = useQuery<Listed>(`/checks?limit=${PAGE}`);
+  useCaughtUp(reload);
   const [come, setCome] = useState<CheckView[]>([]);
   const [past, setPast] = useState<CheckView[]>([]);
   const [hasOlder, setHasOlder] = useState(true);
@@ -94,10 +96,10 @@ function useChecks() {
     return [...all.values()].sort((a, b) => b.index - a.index).slice(0, MOST);
   }, [data, come, past]);
   const counts = useMemo(() => {
-    const listed = new Set(data?.checks.map(({ index }) => index));
+    const newest = data?.checks[0]?.index ?? -1; // all up to it are in the counts of the answer
     const sums = new Map(data?.counts.map((c) => [`${c.decision} ${c.reason}`, c]) ?? []);
     for (const { index, decision, reason } of come) {
-      if (listed.has(index)) continue;
+      if (index <= newest) continue;
       const key = `${decision} ${reason}`;
       sums.set(key, { decision, reason, n: (sums.get(key)?.n ?? 0) + 1 });
     }
@@ -184,7 +186,7 @@ function Decisions(props: {
     {
       key: 'time',
       label: w.time,
-      width: '9rem',
+      width: '7rem',
       cell: (c) => (
         <button type="button" class="link" onClick={() => onOpen(c.index)}>
           <Time ms={c.decidedMs} />
@@ -194,12 +196,17 @@ function Decisions(props: {
     {
       key: 'decision',
       label: w.decision,
-      width: '10rem',
-      cell: (c) => <Badge state={STATES[c.decision]}>{DECISION_WORDS[lang.value][c.decision]}</Badge>,
+      cell: (c) => (
+        <>
+          <Badge state={STATES[c.decision]}>{DECISION_WORDS[lang.value][c.decision]}</Badge>
+          <small class="only-narrow">{reasonWords(c.reason, lang.value)}</small>
+        </>
+      ),
     },
     {
       key: 'reason',
       label: w.reason,
+      rank: 2,
       cell: (c) => <span title={c.reason}>{reasonWords(c.reason, lang.value)}</span>,
     },
     { key: 'gate', label: w.gate, width: '7rem', rank: 2, cell: (c) => c.gate ?? w.noGate },
@@ -324,7 +331,7 @@ function One({ index, onClose }: { index: number | undefined; onClose: () => voi
           <div class="one-head">
             <Badge state={STATES[c.decision]}>{DECISION_WORDS[lang.value][c.decision]}</Badge> <code>{c.reason}</code>
           </div>
-          <p>{reasonWords(c.reason, lang.value)}</p>
+          {!c.evidence.some(({ reason }) => reason === c.reason) && <p>{reasonWords(c.reason, lang.value)}</p>}
           {c.detail && <p class="problem-detail">{c.detail}</p>}
           {c.evidence.length > 0 && (
             <div>
@@ -352,7 +359,11 @@ function One({ index, onClose }: { index: number | undefined; onClose: () => voi
             <Fact label={w.zone}>{c.zone ?? '–'}</Fact>
             <Fact label={w.purpose}>{c.purpose ?? '–'}</Fact>
             <Fact label={w.registration}>
-              {c.registration ? <Id value={c.registration} head={44} /> : <span class="muted">{w.unproven}</span>}
+              {c.registration ? (
+                <code title={c.registration}>{bareUrn(c.registration)}</code>
+              ) : (
+                <span class="muted">{w.unproven}</span>
+              )}
             </Fact>
             <Fact label={w.pseudonym}>{c.holder ? <Id value={c.holder} /> : '–'}</Fact>
             <Fact label={w.counter}>{number(c.counter)}</Fact>

@@ -11,6 +11,7 @@ import type {
 } from '../../api/credit-views.ts';
 import { get } from '../api.ts';
 import { date, energy, hourOf, number } from '../format.ts';
+import { useCaughtUp, useSoon } from '../fresh.ts';
 import { useEvents } from '../live.ts';
 import { useLoad, useQuery } from '../query.ts';
 import { go, href, route } from '../router.ts';
@@ -72,7 +73,8 @@ export default function Credits() {
   const [chosen, choose] = useState<Chosen>();
   const load = useCallback((signal: AbortSignal) => daysSlots(day, pages, signal), [day, pages]);
   const { data, error, loading, reload } = useLoad(load, 60_000);
-  const soon = useSoon(reload);
+  const soon = useSoon(reload, SOON_MS);
+  useCaughtUp(reload);
   useEvents(['certificate'], soon);
   const to = (date: string): void => {
     choose(undefined);
@@ -131,16 +133,6 @@ async function daysSlots(date: string, pages: number, signal: AbortSignal): Prom
     all = { ...more, points: [...all.points, ...more.points] };
   }
   return all;
-}
-
-/** Many events at once are one reason to ask again. */
-function useSoon(fn: () => void): () => void {
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  return useCallback(() => {
-    clearTimeout(timer.current);
-    timer.current = setTimeout(fn, SOON_MS);
-  }, [fn]);
 }
 
 function Sums({ points }: { points: readonly PointSlotsView[] }) {

@@ -46,11 +46,10 @@ export function Audit() {
     }
   }, [last]);
   const columns: Column<AuditView>[] = [
-    { key: 'time', label: w.time, width: '10rem', cell: (a) => <Time ms={a.atMs} /> },
+    { key: 'time', label: w.time, width: '8rem', cell: (a) => <Time ms={a.atMs} /> },
     {
       key: 'who',
       label: w.who,
-      width: '11rem',
       cell: (a) => (
         <>
           {a.by.name} <small class="muted">{w[a.by.role as Role] ?? a.by.role}</small>
@@ -61,8 +60,14 @@ export function Audit() {
     {
       key: 'what',
       label: w.what,
-      width: '14rem',
-      cell: (a) => <span title={a.action}>{deedWords(a.action, language)}</span>,
+      cell: (a) => (
+        <>
+          <span title={a.action}>{deedWords(a.action, language)}</span>
+          <small class="only-narrow">
+            <On on={a.on} />
+          </small>
+        </>
+      ),
       sort: (a) => a.action,
     },
     { key: 'on', label: w.on, rank: 2, cell: (a) => <On on={a.on} /> },

@@ -64,7 +64,7 @@ export function Claims() {
       sort: (c) => statusOf(c),
     },
     { key: 'until', label: w.expires, cell: (c) => <Time ms={c.expiresMs} />, sort: (c) => c.expiresMs, rank: 3 },
-    { key: 'by', label: w.by, cell: (c) => c.madeBy, rank: 3 },
+    { key: 'by', label: w.madeBy, cell: (c) => c.madeBy, rank: 3 },
     {
       key: 'device',
       label: w.device,

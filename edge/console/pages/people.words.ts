@@ -111,6 +111,7 @@ export default words(
     entry: 'Entry',
     older: 'Older ones',
     todo: 'Deed',
+    madeBy: 'Made by',
   },
   {
     title: '사용자',
@@ -217,6 +218,7 @@ export default words(
     entry: '항목',
     older: '더 오래된 것',
     todo: '할 일',
+    madeBy: '만든 사람',
   },
 );
 

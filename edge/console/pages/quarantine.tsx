@@ -6,6 +6,7 @@ import { ApiError, get, post } from '../api.ts';
 import { save } from '../download.ts';
 import { errorWords } from '../error-words.ts';
 import { number, shortDid, bytes as sizeOf } from '../format.ts';
+import { useCaughtUp, useSoon } from '../fresh.ts';
 import { useEvents } from '../live.ts';
 import { useDeed, useQuery } from '../query.ts';
 import { href } from '../router.ts';
@@ -38,6 +39,8 @@ type Listed = { quarantine: Row[]; held: number };
 /** Each may be 64 KiB. */
 const PAGE = 50;
 const MOST = 2000;
+/** One who sends nonsense sends much of it. */
+const SOON_MS = 1_000;
 const DUMPED = 4096;
 
 /** What may be an attack is not what may be a mistake. */
@@ -61,7 +64,7 @@ export default function Quarantine() {
     {
       key: 'last',
       label: w.last,
-      width: '10rem',
+      width: '8rem',
       cell: (r) => (
         <button type="button" class="link" onClick={() => setOpen(r.id)}>
           <Time ms={r.lastMs} />
@@ -75,6 +78,7 @@ export default function Quarantine() {
       cell: (r) => (
         <span title={r.detail}>
           <Badge state={stateOf(r.code)}>{r.code}</Badge> <span class="rank-2">{titleOf(r.code)}</span>
+          <small class="only-narrow">{titleOf(r.code)}</small>
         </span>
       ),
       sort: (r) => r.code,
@@ -175,7 +179,8 @@ function useRows() {
   const [more, setMore] = useState<Row[]>([]);
   const [away, setAway] = useState<ReadonlySet<number>>(new Set());
   const [failed, setFailed] = useState<ApiError>();
-  useEvents(['quarantine'], reload);
+  useEvents(['quarantine'], useSoon(reload, SOON_MS));
+  useCaughtUp(reload);
   const rows = useMemo(() => {
     if (!data) return undefined;
     const all = new Map([...more, ...data.quarantine].map((row) => [row.id, row]));
