@@ -59,7 +59,7 @@ export async function bundle(folder: string): Promise<void> {
     import('./console-bundle.ts'),
   ]);
   try {
-    await esbuild.build({
+    const app = esbuild.build({
       ...FOR_PAGES,
       absWorkingDir: EDGE,
       entryPoints: { app: join(SOURCE, 'main.tsx'), index: join(SOURCE, 'index.html'), icon: join(SOURCE, 'icon.svg') },
@@ -68,7 +68,8 @@ export async function bundle(folder: string): Promise<void> {
       chunkNames: 'part-[hash]',
       outdir: folder,
     });
-    writeFileSync(join(folder, 'verify.html'), await bundleVerifyPage());
+    const [alone] = await Promise.all([bundleVerifyPage(), app]);
+    writeFileSync(join(folder, 'verify.html'), alone);
   } finally {
     await esbuild.stop(); // its process would outlive the build, idle
   }

@@ -11,10 +11,10 @@ import type { Hex } from 'viem';
 import { freezeData, headSigner, type SignedHead } from './chain/heads.ts';
 import { EdgeError } from './errors.ts';
 import { type Checkpoint, openCheckpoint, type VerifierKey } from './log/checkpoint.ts';
-import { consistencyPath, type NodeReader, rootAt, verifyConsistency } from './log/merkle.ts';
+import { consistencyPath, rootAt, verifyConsistency } from './log/merkle.ts';
 import { parseReceipt } from './log/receipt.ts';
 import { HASH_BYTES } from './log/sha256.ts';
-import { hashesAtLevel, nodeFromTiles, TILE_WIDTH } from './log/tile.ts';
+import { type TileSource, withTiles } from './log/tile-source.ts';
 import { equalBytes } from './wire/bytes.ts';
 
 export const FRAUD_FORMAT = 'sejong-edge/fraud@1';
@@ -37,9 +37,6 @@ export type FraudProof = { format: typeof FRAUD_FORMAT } & (
 );
 
 export type Statement = { kind: 'note'; note: string; checkpoint: Checkpoint } | { kind: 'head'; head: SignedHead };
-
-/** Answers `width` hashes of a tile (C2SP tlog-tiles), or throws. */
-export type TileSource = (level: number, n: number, width: number) => Promise<Uint8Array>;
 
 const refuse = (why: string): never => {
   throw new EdgeError('FRAUD_INVALID', why);
@@ -171,32 +168,6 @@ async function compareSizes(a: Note, b: Note, tiles: TileSource): Promise<FraudP
     rootInB: base64(root),
     path: path.map(base64),
   };
-}
-
-/** Runs `use` again and again, each time with the tile that it wanted last. */
-async function withTiles<T>(size: number, source: TileSource, use: (node: NodeReader) => T): Promise<T> {
-  const tiles = new Map<string, Uint8Array>();
-  for (;;) {
-    let wanted: [number, number] | undefined;
-    try {
-      return use(
-        nodeFromTiles((level, n) => {
-          const tile = tiles.get(`${level}/${n}`);
-          if (tile) return tile;
-          wanted = [level, n];
-          throw new Error('wanted');
-        }),
-      );
-    } catch (error) {
-      if (!wanted) throw error;
-    }
-    const [level, n] = wanted;
-    const width = Math.min(TILE_WIDTH, hashesAtLevel(size, level) - n * TILE_WIDTH);
-    const tile = await source(level, n, width);
-    if (tile.length !== width * HASH_BYTES)
-      throw new EdgeError('LOG_UNREADABLE', `tile ${n} of level ${level} has ${tile.length} bytes`);
-    tiles.set(`${level}/${n}`, tile);
-  }
 }
 
 export type Shown = {

@@ -84,6 +84,10 @@ const LAYERS: [string, string[]][] = [
       ...['anchor-reader', 'commitment', 'entry-call'].map((f) => `edge/chain/${f}.ts`),
     ],
   ],
+  [
+    'edge/verify-log.ts',
+    ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts', 'edge/chain/anchor-reader.ts'],
+  ],
   ['edge/fraud.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/chain/heads.ts']],
   ['edge/verify-bundle.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
   ['edge/verify-gap.ts', ['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/verify.ts']],
@@ -100,7 +104,7 @@ const LAYERS: [string, string[]][] = [
     `edge/console/verify/${name}.ts`,
     [
       ...['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/credits/', 'edge/chain/entry-call.ts', 'edge/verify.ts'],
-      ...['gap', 'bundle', 'certificate', 'certificate-chain'].map((f) => `edge/verify-${f}.ts`),
+      ...['gap', 'bundle', 'certificate', 'certificate-chain', 'log'].map((f) => `edge/verify-${f}.ts`),
       ...['file', 'older'].map((f) => `edge/console/verify/${f}.ts`),
     ],
   ]),

@@ -1,5 +1,5 @@
 /** What an auditor asks an Anchors contract: the root that it holds, and what it answers to a receipt as calldata. */
-import { decodeErrorResult, encodeFunctionData, type Hex, hexToBytes } from 'viem';
+import { decodeErrorResult, decodeFunctionResult, encodeFunctionData, type Hex, hexToBytes } from 'viem';
 import { EdgeError } from '../errors.ts';
 import { verifierAbi } from './anchors-abi.ts';
 import { commitment } from './commitment.ts';
@@ -39,6 +39,22 @@ export class AnchorReader {
       throw error instanceof NodeRefusal && /revert|opcode|gas/i.test(error.message) ? this.#wrong() : error;
     });
     return root.every((b) => b === 0) ? undefined : root;
+  }
+
+  /** The question {@link head} asks. */
+  headCall(origin: string): Hex {
+    return encodeFunctionData({ abi: verifierAbi, functionName: 'head', args: [commitment(origin) as Hex] });
+  }
+
+  /** The newest root, and how many entries it is over: 0 where nothing is anchored. @throws EdgeError CHAIN_AWAY, CHAIN_WRONG */
+  async head(origin: string): Promise<{ size: number; root: Uint8Array }> {
+    try {
+      const data = await this.node.call(this.contract, this.headCall(origin));
+      const [size, root] = decodeFunctionResult({ abi: verifierAbi, functionName: 'head', data });
+      return { size: Number(size), root: hexToBytes(root) };
+    } catch (error) {
+      throw error instanceof EdgeError ? error : this.#wrong();
+    }
   }
 
   /** What the contract answers to that call. @throws EdgeError RECEIPT_INVALID with the contract's own error, CHAIN_AWAY, CHAIN_WRONG */

@@ -5,6 +5,7 @@
 import { parseAbi } from 'viem';
 
 export const verifierAbi = parseAbi([
+  'function head(bytes32 origin) view returns (uint64 size, bytes32 root, uint64 time)',
   'function rootAt(bytes32 origin, uint64 size) view returns (bytes32)',
   'function verifyEntry(bytes32 origin, uint64 size, uint64 index, bytes entry, bytes32[] path) view returns (bytes32)',
   'error NotCanonical()',

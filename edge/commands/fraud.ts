@@ -4,9 +4,10 @@ import { parseArgs } from 'node:util';
 import { AnchorsContract } from '../chain/contract.ts';
 import { chainError, rpcClient } from '../chain/rpc.ts';
 import { EdgeError } from '../errors.ts';
-import { findFraud, readStatements, type Shown, type Statement, showFraud, type TileSource } from '../fraud.ts';
+import { findFraud, readStatements, type Shown, type Statement, showFraud } from '../fraud.ts';
 import { parseVerifierKey, type VerifierKey } from '../log/checkpoint.ts';
 import { tilePath } from '../log/tile.ts';
+import type { TileSource } from '../log/tile-source.ts';
 import type { Command } from './index.ts';
 
 const TIMEOUT_MS = 15_000;

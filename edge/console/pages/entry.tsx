@@ -1,18 +1,16 @@
 /** One entry: what it says, its bytes, its receipts, and "verify this". */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { EntryView } from '../../api/views.ts';
-import { ApiError, ask, get } from '../api.ts';
+import { type ApiError, ask } from '../api.ts';
 import { clock, number } from '../format.ts';
 import { useQuery } from '../query.ts';
 import { href, route } from '../router.ts';
 import { Badge, Empty, Fact, Facts, Id, Loading, Page, Panel, Problem, Segments, Time } from '../ui/index.ts';
 import { download } from '../verify/download.ts';
-import type { Named } from '../verify/file.ts';
 import { Hex } from '../verify/hex.tsx';
-import { type Run, run } from '../verify/run.ts';
-import { Records, Verification } from '../verify/steps.tsx';
-import { askGateway, trust } from '../verify/trust.ts';
+import { Records } from '../verify/steps.tsx';
 import { verifier } from '../verify/verifier.ts';
+import { VerifyThis } from '../verify/verify-this.tsx';
 import { useWords } from '../words.ts';
 import './entry.css';
 import table from './entry.words.ts';
@@ -170,53 +168,26 @@ function Receipts({ index, sealed }: { index: number; sealed: boolean }) {
 function Verify({ index, sealed }: { index: number; sealed: boolean }) {
   const w = useWords(table);
   const [format, setFormat] = useState<Format>('json');
-  const [state, setState] = useState<Run | undefined>(undefined);
-  const [error, setError] = useState<ApiError | undefined>(undefined);
-  const current = useRef(new AbortController());
-  useEffect(() => () => current.current.abort(), []);
-  const verify = async (): Promise<void> => {
-    current.current.abort();
-    const stop = new AbortController();
-    current.current = stop;
-    setError(undefined);
-    try {
-      await askGateway();
-      if (!trust.value) throw new ApiError({ code: 'CONSOLE', title: w.noKey, detail: '', todo: '', status: 0 });
-      const receipt = await ask(receiptPath(index, format), { signal: stop.signal });
-      const files: Named[] = [{ name: nameOf(index, format), bytes: new Uint8Array(await receipt.arrayBuffer()) }];
-      if (sealed) {
-        const opening = await get<object>(`/entries/${index}/opening`, stop.signal);
-        files.push({ name: 'opening', bytes: new TextEncoder().encode(JSON.stringify(opening)) });
-      }
-      await run(files, trust.value, false, setState, stop.signal);
-    } catch (e) {
-      if (!stop.signal.aborted) setError(e as ApiError);
-    }
-  };
   return (
-    <Panel
-      title={w.verify}
-      hint={w.verifyHint}
-      actions={
-        <>
-          <Segments<Format>
-            label={w.format}
-            value={format}
-            options={FORMATS.map((value) => ({ value, label: value }))}
-            onChange={setFormat}
-          />
-          <button type="button" class="button primary" onClick={() => void verify()}>
-            {state ? w.verifyAgain : w.verify}
-          </button>
-        </>
+    <VerifyThis
+      load={async (signal) => {
+        const receipt = await ask(receiptPath(index, format), { signal });
+        const files = [{ name: nameOf(index, format), bytes: new Uint8Array(await receipt.arrayBuffer()) }];
+        if (sealed) {
+          const opening = await ask(`/entries/${index}/opening`, { signal });
+          files.push({ name: 'opening', bytes: new Uint8Array(await opening.arrayBuffer()) });
+        }
+        return (verifier, trust) => verifier.planFiles(files, trust);
+      }}
+      controls={
+        <Segments<Format>
+          label={w.format}
+          value={format}
+          options={FORMATS.map((value) => ({ value, label: value }))}
+          onChange={setFormat}
+        />
       }
-    >
-      <Problem error={error} />
-      {state && <Verification run={state} reading={false} />}
-      <p class="muted">
-        <a href={href('verify')}>{w.toTrust}</a>
-      </p>
-    </Panel>
+    />
   );
 }
 

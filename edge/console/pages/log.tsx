@@ -24,6 +24,7 @@ import {
   Table,
   Time,
 } from '../ui/index.ts';
+import { VerifyThis } from '../verify/verify-this.tsx';
 import { useWords } from '../words.ts';
 import './log.css';
 import table from './log.words.ts';
@@ -73,11 +74,33 @@ export default function Log() {
         <Stats {...{ entries, checkpoint, chain, anchors, witnesses }} />
       </div>
       <Problem error={entries.error ?? anchors.error} retry={entries.reload} />
+      <VerifyLog />
       <Newest rows={entries.data?.entries} />
       {chain.data?.chain !== null && <Growth anchors={anchors.data?.anchors} />}
       {chain.data?.chain !== null && <Anchors first={anchors} />}
       <Note checkpoint={checkpoint.data?.checkpoint} chain={chain.data?.chain ?? undefined} />
     </Page>
+  );
+}
+
+/** The checkpoint is signed, and what the chain holds is the beginning of it. */
+function VerifyLog() {
+  const w = useWords(table);
+  return (
+    <VerifyThis
+      title={w.verifyLog}
+      hint={w.verifyLogHint}
+      load={async (signal) => {
+        const note = await (await ask('/log/checkpoint', { signal })).text();
+        return (verifier, trust) =>
+          verifier.planLog(
+            note,
+            async (level, n, width) =>
+              new Uint8Array(await (await ask(`/log/${verifier.tilePath(level, n, width)}`, { signal })).arrayBuffer()),
+            trust,
+          );
+      }}
+    />
   );
 }
 

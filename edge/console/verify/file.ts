@@ -10,6 +10,8 @@ import { EdgeError } from '../../errors.ts';
 import { BUNDLE_FORMAT, looksLikeBundle } from '../../log/bundle.ts';
 import { parseVerifierKey } from '../../log/checkpoint.ts';
 import { JSON_FORMAT, MAX_RECEIPT, OPENING_FORMAT, parseJsonOpening } from '../../log/receipt.ts';
+import { tilePath } from '../../log/tile.ts';
+import type { TileSource } from '../../log/tile-source.ts';
 import {
   type ChainPlace,
   type Found,
@@ -22,12 +24,23 @@ import { verifyBundle } from '../../verify-bundle.ts';
 import { certificateSteps } from '../../verify-certificate.ts';
 import { chainChecks } from '../../verify-certificate-chain.ts';
 import { checkGap } from '../../verify-gap.ts';
+import { logSteps } from '../../verify-log.ts';
 import { decodeOpenSign1, isSign1 } from '../../wire/cose.ts';
 
 export { detailOf } from '../../verify.ts';
 export { decodeSign1 } from '../../wire/cose.ts';
+export { tilePath };
 
-export type Kind = 'json' | 'tlog-proof' | 'cose' | 'calldata' | 'certificate' | 'bundle' | 'opening' | 'envelope';
+export type Kind =
+  | 'checkpoint'
+  | 'json'
+  | 'tlog-proof'
+  | 'cose'
+  | 'calldata'
+  | 'certificate'
+  | 'bundle'
+  | 'opening'
+  | 'envelope';
 /** What a file is at most, but for a bundle. */
 export const MAX_BYTES = Math.max(MAX_FILE, MAX_RECEIPT);
 
@@ -44,7 +57,7 @@ export type Trust = {
 };
 
 /** `receipts` in a group each, and after them what they say together. `found` fills while the steps run. */
-export type Group = { title: string; kind: Kind; steps: PlannedStep[]; found: Found };
+export type Group = { title: string; kind: Kind; steps: PlannedStep[]; found: Found; gap?: true };
 export type Named = { name: string; bytes: Uint8Array };
 
 /**
@@ -56,6 +69,7 @@ export function kindOf(bytes: Uint8Array): Kind {
   const start = new TextDecoder().decode(bytes.subarray(0, 256));
   if (start.startsWith('c2sp.org/tlog-proof')) return 'tlog-proof';
   if (looksLikeBundle(start)) return 'bundle';
+  if (/^[^\n]+\n\d+\n[A-Za-z0-9+/]{43}=\n/.test(start)) return 'checkpoint';
   if (bytes.length > MAX_BYTES) return 'json';
   let format: unknown;
   try {
@@ -90,7 +104,7 @@ const refuse = (why: string): never => {
 export function planFiles(files: readonly Named[], trust: Trust, gap = false): Group[] {
   const kinds = files.map(({ bytes }) => kindOf(bytes));
   const of = (...wanted: Kind[]) => files.filter((_, i) => wanted.includes(kinds[i] as Kind));
-  const subjects = of('json', 'tlog-proof', 'cose', 'calldata', 'certificate', 'bundle');
+  const subjects = of('json', 'tlog-proof', 'cose', 'calldata', 'certificate', 'bundle', 'checkpoint');
   if (subjects.length === 0)
     return refuse(
       files.length === 0
@@ -103,13 +117,20 @@ export function planFiles(files: readonly Named[], trust: Trust, gap = false): G
     const kind = kindOf(file.bytes);
     const found: Found = {};
     if (kind === 'certificate') return { title: file.name, kind, found, steps: certificate(file.bytes, trust) };
+    if (kind === 'checkpoint') return { title: file.name, kind, found, steps: checkpoint(file.bytes, trust) };
     if (kind === 'bundle') return { title: file.name, kind, found, steps: [bundle(file.bytes, trust)] };
     return { title: file.name, kind, ...receiptSteps(file.bytes, trust.key, trust.chain, also) };
   });
   if (gap) {
     const receipts = subjects.map(({ bytes }) => bytes);
     if (receipts.length !== 3) return refuse('a gap takes three receipts: before it, of it, after it');
-    groups.push({ title: '', kind: 'json', found: {}, steps: [gapStep(receipts as Three, trust.key, openings)] });
+    groups.push({
+      title: '',
+      kind: 'json',
+      gap: true,
+      found: {},
+      steps: [gapStep(receipts as Three, trust.key, openings)],
+    });
   }
   return groups;
 }
@@ -123,6 +144,14 @@ const gapStep = (receipts: Three, key: string, openings: NonNullable<ReceiptOpti
     return `no reading of ${did} has ${last - first + 1 === 1 ? `counter ${epoch}/${first}` : `the ${last - first + 1} counters ${epoch}/${first} to ${epoch}/${last}`}`;
   },
 });
+
+const checkpoint = (bytes: Uint8Array, { key, chain, witnesses }: Trust): PlannedStep[] =>
+  logSteps(new TextDecoder().decode(bytes), key, chain, { witnesses });
+
+/** The steps for the newest checkpoint of a log that is there to be read. */
+export const planLog = (note: string, tiles: TileSource, { key, chain, witnesses }: Trust): Group[] => [
+  { title: '', kind: 'checkpoint', found: {}, steps: logSteps(note, key, chain, { witnesses, tiles }) },
+];
 
 const certificate = (bytes: Uint8Array, { key, issuer, chain, credits }: Trust): PlannedStep[] =>
   certificateSteps(bytes, { key, issuer }, chain ? chainChecks(chain.rpc, { anchors: chain.contract, credits }) : [])

@@ -25,7 +25,7 @@ export type Verdict = {
   ok: boolean;
   /** Name of the step that failed. */
   failed: string | null;
-  kind: 'receipt' | 'certificate' | 'bundle';
+  kind: 'receipt' | 'certificate' | 'bundle' | 'checkpoint';
   format: Kind;
   /** Of a receipt, as soon as its format could be read. */
   index: number | null;
@@ -47,7 +47,7 @@ const bytesOf = (file: Uint8Array | string | object): Uint8Array =>
   file instanceof Uint8Array ? file : utf8Bytes(typeof file === 'string' ? file : JSON.stringify(file));
 
 /**
- * Verifies a receipt in any of the four formats, the portable file of a certificate, or a bundle of receipts.
+ * Verifies a receipt in any of the four formats, the portable file of a certificate, a bundle of receipts, or a checkpoint.
  * @param file bytes, text, or the JSON of a receipt or calldata as it was parsed. The file of a certificate must be its
  *   own bytes or text: it has one spelling
  * @returns resolves also where the file is not good: the verdict says which step failed, and why
@@ -67,7 +67,7 @@ export async function verify(file: Uint8Array | string | object, options: Option
   if (chain && !/^https?:/.test(chain.rpc)) throw new TypeError('chain.rpc is not an http or https URL');
   const bytes = bytesOf(file);
   const format = kindOf(bytes);
-  const kind = format === 'certificate' || format === 'bundle' ? format : 'receipt';
+  const kind = format === 'certificate' || format === 'bundle' || format === 'checkpoint' ? format : 'receipt';
   const given = [
     { name: 'file', bytes },
     ...openings.map((opening) => ({ name: 'opening', bytes: bytesOf(opening) })),

@@ -1,6 +1,7 @@
 /** Runs the steps one after the other, and tells what it has so far, so that each is seen as it comes. */
 import type { Shown } from '../../verify.ts';
-import type { Group, Kind, Named, Trust } from './file.ts';
+import type * as Verifier from './file.ts';
+import type { Group, Kind } from './file.ts';
 import { verifier } from './verifier.ts';
 
 export type LineState = 'waiting' | 'running' | 'ok' | 'failed' | 'skipped' | 'unreached';
@@ -14,11 +15,13 @@ export const MAX_BUNDLE = 256 * 1024 * 1024;
 const MISSED = ['device signature'];
 const ANCHORED = 'anchored root';
 
-/** @param tell hears of each change; the last one is not `running`. Stops, and says nothing more, when `stop` aborts */
+/**
+ * @param plan makes the steps
+ * @param tell hears of each change; the last one is not `running`. Stops, and says nothing more, when `stop` aborts
+ */
 export async function run(
-  files: readonly Named[],
-  trust: Trust,
-  gap: boolean,
+  plan: (verifier: typeof Verifier) => Group[],
+  asksChain: boolean,
   tell: (run: Run) => void,
   stop: AbortSignal,
 ): Promise<void> {
@@ -31,7 +34,7 @@ export async function run(
   try {
     const module = await verifier();
     detailOf = module.detailOf;
-    planned = module.planFiles(files, trust, gap);
+    planned = plan(module);
   } catch (error) {
     state.state = 'refused';
     const { detail, message } = error as { detail?: string; message: string };
@@ -39,11 +42,11 @@ export async function run(
     say();
     return;
   }
-  state.groups = planned.map(({ title, kind, steps, found }, i) => ({
+  state.groups = planned.map(({ title, kind, steps, found, gap = false }) => ({
     title,
     kind,
     found,
-    gap: gap && i === planned.length - 1,
+    gap,
     lines: steps.map(({ name }) => ({ name, state: 'waiting', detail: '', shown: [] })),
   }));
   say();
@@ -75,7 +78,7 @@ export async function run(
     }
     group.lines = group.lines.filter((l) => l.state !== 'skipped' || MISSED.includes(l.name));
     const asked = group.lines.some(({ name }) => name === ANCHORED);
-    if (!asked && !group.gap && kind !== 'bundle' && !trust.chain)
+    if (!asked && !group.gap && kind !== 'bundle' && !asksChain)
       group.lines.push({ name: ANCHORED, state: failed ? 'unreached' : 'skipped', detail: '', shown: [] });
     say();
   }

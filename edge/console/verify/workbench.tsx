@@ -59,7 +59,10 @@ export function Workbench({ first = [] }: { first?: readonly Named[] }) {
       return;
     }
     setRun({ state: 'running', groups: [] }); // no verdict about what was believed before
-    const timer = setTimeout(() => void verify(files, believed, gap && canBeGap(files), setRun, stop.signal), 50);
+    const together = gap && canBeGap(files);
+    const start = (): void =>
+      void verify((v) => v.planFiles(files, believed, together), believed.chain !== undefined, setRun, stop.signal);
+    const timer = setTimeout(start, 50);
     return () => clearTimeout(timer);
   }, [files, gap, believed]);
 
