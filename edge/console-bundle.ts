@@ -47,7 +47,6 @@ export const FOR_PAGES = {
   target: ['es2023', 'chrome123', 'firefox120', 'safari17.5'],
   charset: 'utf8',
   plugins: [portable],
-  inject: [here('console/verify/buffer.ts')],
   define: { 'process.env.NODE_ENV': '"production"' },
   jsx: 'automatic',
   jsxImportSource: 'preact',

@@ -100,12 +100,12 @@ const LAYERS: [string, string[]][] = [
   ]),
   // The same tool for where there is no Node: what it is bundled with, and what stands in for Node.
   ['edge/console-bundle.ts', []],
-  ...['buffer', 'errors', 'file', 'no-node', 'node', 'older', 'sha256'].map((name): [string, string[]] => [
+  ...['buffer', 'errors', 'file', 'in-page', 'no-node', 'node', 'older', 'sha256'].map((name): [string, string[]] => [
     `edge/console/verify/${name}.ts`,
     [
       ...['edge/errors.ts', 'edge/wire/', 'edge/log/', 'edge/credits/', 'edge/chain/entry-call.ts', 'edge/verify.ts'],
       ...['gap', 'bundle', 'certificate', 'certificate-chain', 'log'].map((f) => `edge/verify-${f}.ts`),
-      ...['file', 'older'].map((f) => `edge/console/verify/${f}.ts`),
+      ...['buffer', 'file', 'older'].map((f) => `edge/console/verify/${f}.ts`),
     ],
   ]),
   ['edge/credit-samples.ts', ['edge/api/parts.ts', 'edge/store/']],

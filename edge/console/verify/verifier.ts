@@ -7,7 +7,7 @@ import type * as File from './file.ts';
 let loading: Promise<typeof File> | undefined;
 
 export function verifier(): Promise<typeof File> {
-  loading ??= import('./file.ts').catch((error: unknown) => {
+  loading ??= import('./in-page.ts').catch((error: unknown) => {
     loading = undefined;
     throw error;
   });
