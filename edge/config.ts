@@ -439,6 +439,12 @@ export const ConfigSchema = Type.Object(
       host: text('Address to listen on. Loopback unless you open it.', { default: '127.0.0.1' }),
       port: integer('TCP port; 0 takes any free one.', 1880, ...PORT),
       maxMemoryMb: integer('Above so many MB it is ended, and started again.', 384, 192, 65_536),
+      maxDiskMb: integer(
+        'Above so many MB of files in its folder it is ended: a flow must not fill the disk that readings need.',
+        256,
+        16,
+        1_048_576,
+      ),
       nice: integer('How far it steps back for the gateway, which has 0.', 10, 0, 19),
       hangSeconds: number(
         'A flow that lets nothing else happen for so long is ended, and Node-RED with it.',

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { EdgeError } from '../errors.ts';
@@ -69,6 +69,20 @@ export function joinFlows(folder: string): Node[] {
 
 export function writeAccess(folder: string, access: GatewayAccess): void {
   writePrivate(gatewayFile(folder), `${JSON.stringify(access)}\n`);
+}
+
+/** More files than this are as bad as large ones: a file system has so many and no more. */
+const MAX_FILES = 20_000;
+
+/** Bytes of all files in the user's folder; Infinity where there are too many of them. */
+export async function weigh(folder: string): Promise<number> {
+  const entries = await readdir(userDirOf(folder), { recursive: true, withFileTypes: true });
+  if (entries.length > MAX_FILES) return Number.POSITIVE_INFINITY;
+  let bytes = 0;
+  // It may be gone by now.
+  for (const entry of entries)
+    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name)).catch(() => undefined))?.size ?? 0;
+  return bytes;
 }
 
 /** Has all files of the user's folder on the disk, as they are now. Those that a flow made are below it, and its own. */

@@ -7,7 +7,7 @@
  * is an editor to repair the flow in.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, sep } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -24,8 +24,10 @@ import {
   userDirOf,
   writeAccess,
 } from './folder.ts';
+import { LineBudget } from './line-budget.ts';
 import { type Begin, CHANNEL_FD, lineCutter, MAX_LINE, type Told } from './messages.ts';
 import { type FlowsState, removeState, writeState } from './state.ts';
+import { type Limits, LOOK_MS, Watched } from './watched.ts';
 
 const ROOT = realpathSync(fileURLToPath(new URL('../../', import.meta.url)));
 const CHILD = join(ROOT, 'edge', 'node-red', 'child.ts');
@@ -39,37 +41,27 @@ const HEALTHY_MS = 60_000;
 /** So many crashes in that time, and no flow is started. */
 const SAFE_AFTER = 3;
 const SAFE_WITHIN_MS = 600_000;
-/** From its start until it listens, on a slow and busy machine. */
-const START_MS = 120_000;
 /** Until a stop by word becomes one by force. */
 const STOP_MS = 1_500;
-const LOOK_MS = 1_000;
 /** Flows get a new token so often; each is valid for a multiple of it. */
 const RENEW_MS = 30 * 60_000;
 /** After Node-RED has written a file: it writes it under another name, and renames it. */
 const FLUSH_MS = 200;
-/** Lines a minute that are passed on of what Node-RED says. */
-const MAX_LINES = 60;
-const MINUTE_MS = 60_000;
 /** The kernel, short of memory, ends the process with the highest of these first. */
 const OOM_SCORE = 1_000;
-/** In a shell, which then becomes Node: all its threads are nice, and first to go. */
-const LOWLY = `{ echo ${OOM_SCORE} > /proc/self/oom_score_adj; } 2>/dev/null; exec nice -n "$0" "$@"`;
+/** In a shell, which then becomes Node: no file larger than that, all its threads nice, and first to go. */
+const LOWLY = `ulimit -f "$1"; shift; { echo ${OOM_SCORE} > /proc/self/oom_score_adj; } 2>/dev/null; exec nice -n "$0" "$@"`;
+/** ulimit's, of 512 bytes. */
+const BLOCKS_OF_MB = 2048;
 const OUT_OF_HEAP = /JavaScript heap out of memory/;
 
-export type FlowsOptions = {
-  /** `<dataFolder>/flows` */
-  folder: string;
+export type FlowsOptions = Limits & {
   host: string;
   /** 0 takes any free one. */
   port: number;
   /** Where the port is taken, any free one will do. */
   anyPort: boolean;
-  /** Resident, all in all. */
-  maxMemoryMb: number;
   nice: number;
-  /** Its loop may stand still for so long. */
-  hangSeconds: number;
   /** A new token of an engineer, and where the gateway is. */
   access: () => Promise<GatewayAccess>;
   say: (line: string, level: 'info' | 'warn') => void;
@@ -281,7 +273,8 @@ export class FlowsHost {
   }
 
   #spawn(): ChildProcess {
-    const { folder, palette = [PALETTE], maxMemoryMb, nice } = this.#o;
+    const { folder, palette = [PALETTE], maxMemoryMb, maxDiskMb, nice } = this.#o;
+    const fileBlocks = String(maxDiskMb * BLOCKS_OF_MB);
     const userDir = realpathSync(userDirOf(folder));
     const modules = modulesFolder();
     const readable = [
@@ -300,7 +293,7 @@ export class FlowsHost {
     const { PATH = '/usr/bin:/bin', LANG, TZ } = process.env;
     return spawn(
       '/bin/sh',
-      ['-c', GUARD, 'flows', '/bin/sh', '-c', LOWLY, String(nice), process.execPath, ...flags, CHILD],
+      ['-c', GUARD, 'flows', '/bin/sh', '-c', LOWLY, String(nice), fileBlocks, process.execPath, ...flags, CHILD],
       {
         stdio: ['pipe', 'pipe', 'pipe', 'ignore', 'pipe'],
         // Ctrl-C of the terminal comes to us, and we end it.
@@ -319,98 +312,8 @@ export class FlowsHost {
   }
 }
 
-/** What is known of one run, and why it ended where that is known. */
-class Watched {
-  readonly #o: FlowsOptions;
-  #aliveMs = performance.now();
-  #lookedMs = performance.now();
-  readonly #beganMs = performance.now();
-  pid: number | undefined;
-  listens = false;
-  /** Which they do before it listens; what stands still from then on is a flow. */
-  flowsRun = false;
-  why: string | undefined;
-  byFlow = true;
-
-  constructor(options: FlowsOptions) {
-    this.#o = options;
-  }
-
-  alive(): void {
-    this.#aliveMs = performance.now();
-  }
-
-  blame(why: string): void {
-    this.why ??= why;
-  }
-
-  /** Ends it where it stands still, or has grown too large. */
-  look(): void {
-    const now = performance.now();
-    // We ourselves were late (a suspended machine, say): what it has told meanwhile is not read yet.
-    if (now - this.#lookedMs > 3 * LOOK_MS) this.alive();
-    this.#lookedMs = now;
-    const { pid } = this;
-    if (pid === undefined) return;
-    const megabytes = residentMb(pid);
-    if (megabytes > this.#o.maxMemoryMb) this.#kill(`it used ${megabytes} MB, more than ${this.#o.maxMemoryMb} MB`);
-    else if ((this.listens || this.flowsRun) && now - this.#aliveMs > this.#o.hangSeconds * 1000)
-      this.#kill(`its loop stood still for ${this.#o.hangSeconds} s`);
-    else if (!this.listens && now - this.#beganMs > START_MS) this.#kill(`it was not up after ${START_MS / 1000} s`);
-  }
-
-  #kill(why: string): void {
-    this.blame(why);
-    try {
-      process.kill(this.pid as number, 'SIGKILL');
-    } catch {
-      // It has ended.
-    }
-  }
-}
-
-/** Passes on so many lines a minute, and says of the rest how many they were. */
-class LineBudget {
-  readonly #say: FlowsOptions['say'];
-  #left = MAX_LINES;
-  #dropped = 0;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(say: FlowsOptions['say']) {
-    this.#say = say;
-  }
-
-  say(text: string, level: 'info' | 'warn' = 'info'): void {
-    this.#timer ??= setTimeout(() => this.#next(), MINUTE_MS).unref();
-    if (this.#left > 0) {
-      this.#left--;
-      this.#say(`flows: ${text}`, level);
-    } else this.#dropped++;
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-
-  #next(): void {
-    if (this.#dropped > 0) this.#say(`flows: and ${this.#dropped} more lines within a minute`, 'warn');
-    this.#left = MAX_LINES;
-    this.#dropped = 0;
-    this.#timer = undefined;
-  }
-}
-
 /** Buffers lie beside the heap, and are in the whole. */
 const heapMb = (maxMemoryMb: number): number => Math.floor(maxMemoryMb / 2);
-
-function residentMb(pid: number): number {
-  try {
-    const kb = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-    return kb === undefined ? 0 : Math.round(Number(kb) / 1024);
-  } catch {
-    return 0; // it has ended
-  }
-}
 
 function killAll({ pid }: ChildProcess): void {
   try {

@@ -100,7 +100,12 @@ it('plant output and certificates of the day: registers subtracted, hours minted
     40_000,
   );
   expect(day).toMatchObject({ day: DAY, certificates: [{ state: 'minted', hours: 3, wh: 2200 }] });
-  expect(day?.plants).toContainEqual({ meteringPoint: plant.sub, wh: 2200, since: '11:00', until: '14:00' });
+  expect(day?.plants).toContainEqual({
+    meteringPoint: plant.sub,
+    wh: 2200,
+    since: `${DAY.slice(5)} 11:00`,
+    until: `${DAY.slice(5)} 14:00`,
+  });
   // Today, and on the page that everybody may see.
   const now = Math.floor(Date.now() / 1000);
   await plant.send([plant.envelope({ iat: now, records: [{ n: '1-0:2.8.0', u: 'Wh', v: 52_900 }] })]);

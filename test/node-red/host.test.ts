@@ -1,5 +1,5 @@
 /** Node-RED beside the gateway: what a flow does to its own process, and that it does nothing to anybody else. */
-import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -44,6 +44,12 @@ const BAD: [string, string, RegExp][] = [
     /it used \d+ MB, more than 250 MB/,
   ],
   ['keeps objects', 'const held = []; for (;;) held.push(new Array(10_000).fill({}));', /more than 125 MB of heap/],
+  [
+    'fills the disk',
+    `const fs = (0, Buffer.constructor)('return this')().process.getBuiltinModule('fs');
+     let n = 0; setInterval(() => { if (n < 3) fs.writeFileSync('filled-' + n++, Buffer.alloc(8_000_000)); }, 100);`,
+    /it holds more than 16 MB of files/,
+  ],
 ];
 const GOOD: FlowNode[] = [
   { id: 'tab', type: 'tab', label: 'test' },
@@ -51,9 +57,9 @@ const GOOD: FlowNode[] = [
   { id: 'out', type: 'http response', z: 'tab', statusCode: '200', wires: [] },
 ];
 
-it('a flow that loops, throws or eats memory ends Node-RED alone: intake goes on, and it comes back in safe mode', async () => {
+it('a flow that loops, throws, eats memory or fills the disk ends Node-RED alone: intake goes on, and it comes back in safe mode', async () => {
   const gateway = await startTestGateway();
-  const flows = await startFlows(gateway, { hangSeconds: 2, maxMemoryMb: 250, pauseMs: 100, nice: 0 });
+  const flows = await startFlows(gateway, { hangSeconds: 2, maxMemoryMb: 250, pauseMs: 100, nice: 0, maxDiskMb: 16 });
   const { ackedMs, stop } = await keepSending(gateway);
   for (const [i, [what, code, why]] of BAD.entries()) {
     const before = { crashes: flows.host.state.crashes, acked: ackedMs.length };
@@ -71,6 +77,8 @@ it('a flow that loops, throws or eats memory ends Node-RED alone: intake goes on
     expect(status).toBe('ok');
     // The editor is up, and the flow can be seen.
     expect(await (await flows.admin('/flows')).json()).toContainEqual(expect.objectContaining({ id: 'do' }));
+    for (let n = 0; n < 3; n++)
+      rmSync(join(gateway.config.dataFolder, 'flows', 'user', `filled-${n}`), { force: true });
     // Repaired: it runs, without another start.
     await flows.deploy(GOOD);
     await flows.host.until(({ state }) => state === 'running');
