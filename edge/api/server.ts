@@ -146,8 +146,12 @@ export class Api {
     server.addSchema(Problem);
     await server.register(swagger, {
       refResolver: { buildLocalReference: (json) => json.$id as string },
-      transform: ({ schema, url }) => ({
-        schema: { ...schema, response: { ...(schema?.response as object), ...ERRORS_OF_ALL } },
+      transform: ({ schema, url, route }) => ({
+        schema: {
+          ...schema,
+          ...roleOf(schema, route.config?.role),
+          response: { ...(schema?.response as object), ...ERRORS_OF_ALL },
+        },
         url,
       }),
       openapi: {
@@ -156,8 +160,9 @@ export class Api {
           title: 'Sejong Edge',
           version: this.#o.version,
           description:
-            'Readings, receipts and devices of one gateway. Errors are RFC 9457 problem documents with a stable code.',
+            'Readings, receipts and devices of one gateway. Errors are RFC 9457 problem documents with a stable code. The console at / asks nothing else.',
         },
+        tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
         components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
       },
     });
@@ -273,6 +278,22 @@ function onClientError(error: Error & { code?: string }, socket: Socket): void {
   );
   socket.destroySoon();
 }
+
+const TAGS = {
+  status: 'How the gateway does, what needs a person, and what happens as it happens',
+  entries: 'Readings, and their proofs',
+  devices: 'Enrolment and life of devices, and what they measured',
+  log: 'The log itself, for whoever reads it without trust: open to all',
+  certificates: 'Certificates of energy, credits, trades, RECs and evidence',
+  checks: 'Vehicles at the gates',
+  care: 'Who asked to be looked after',
+  people: 'Signing in, tokens, and what operators did',
+  witness: 'This gateway as a witness of other logs',
+};
+
+/** OpenAPI has no place for roles, so they stand in the text. */
+const roleOf = (schema: { description?: string } | undefined, role: Role | undefined): { description?: string } =>
+  role ? { description: [schema?.description, `Role: ${role}`].filter(Boolean).join('\n\n') } : {};
 
 const ERRORS_OF_ALL = {
   default: {

@@ -9,6 +9,7 @@ import { until } from '../support/temp.ts';
 
 type Operation = {
   summary?: string;
+  description?: string;
   tags?: string[];
   security?: Record<string, string[]>[];
   parameters?: { name: string; in: string; required?: boolean; schema?: object }[];
@@ -18,6 +19,7 @@ type Operation = {
 type OpenApi = {
   openapi: string;
   info: { title: string; version: string };
+  tags: { name: string; description: string }[];
   paths: Record<string, Record<string, Operation>>;
   components?: { securitySchemes?: Record<string, { type: string; scheme: string }>; schemas?: object };
 };
@@ -142,7 +144,7 @@ function expectProblem({ status, headers, text }: Answer, wanted: { status: numb
 describe('who may ask what', () => {
   it('is decided for every route in the OpenAPI document', async () => {
     const gateway = await startTestGateway();
-    const { paths } = await openApi(gateway);
+    const { paths, tags } = await openApi(gateway);
     const found = Object.entries(paths).flatMap(([path, operations]) =>
       Object.entries(operations).map(([method, { security }]) => [
         `${method.toUpperCase()} ${path}`,
@@ -152,6 +154,16 @@ describe('who may ask what', () => {
     expect(Object.fromEntries(found)).toEqual(
       Object.fromEntries(Object.entries(ROUTES).map(([route, role]) => [route, role !== 'open'])),
     );
+    // It is said there, too, and each stands under a heading that is explained.
+    for (const [route, role] of Object.entries(ROUTES)) {
+      const [method, path] = route.split(' ') as [string, string];
+      const { description = '', tags: under = [] } = paths[path]?.[method.toLowerCase()] ?? {};
+      expect(/Role: (\w+)$/.exec(description)?.[1] ?? 'open', route).toBe(role);
+      expect(
+        tags.map(({ name }) => name),
+        route,
+      ).toEqual(expect.arrayContaining(under));
+    }
     await gateway.finish();
   });
 
