@@ -129,6 +129,12 @@ describe.skipIf(!hasBrowser)('credits', () => {
       detail: { reason: 'the meter was wired wrongly' },
     });
     expect(await button(page, 'Download the file').count()).toBe(0);
+    await page.getByRole('link', { name: 'version 1' }).click();
+    await button(page, 'Certify the day anew…').click();
+    await button(page.getByRole('dialog', { name: 'Certify a withdrawn day anew' }), 'Certify anew').click();
+    await page.getByText('A block of the chain has it.').waitFor();
+    await page.getByRole('link', { name: 'version 0' }).waitFor();
+    expect((await audit())[0]).toMatchObject({ action: 'credit.reissue' });
   });
 
   it('say so where there are none', async () => {

@@ -138,6 +138,8 @@ export default function Certificate() {
   );
 }
 
+const versionOf = (id: string, version: number): string => id.replace(/v\d+$/, `v${version}`);
+
 /** Of whatever version. */
 const sameHour = (a: string, b: string): boolean => a.replace(/v\d+$/, '') === b.replace(/v\d+$/, '');
 
@@ -225,7 +227,9 @@ function Way({ c }: { c: Whole }) {
 function About({ c }: { c: Whole }) {
   const w = useWords(words);
   const s = useWords(shared);
-  const older = c.version > 0 ? c.id.replace(/v\d+$/, `v${c.version - 1}`) : undefined;
+  const older = c.version > 0 ? versionOf(c.id, c.version - 1) : undefined;
+  const newer = versionOf(c.id, c.version + 1);
+  const { data: next } = useQuery<CertificateRowView>(c.state === 'withdrawn' ? `/certificates/${newer}` : null, 5_000);
   return (
     <Panel>
       <Facts>
@@ -261,9 +265,21 @@ function About({ c }: { c: Whole }) {
             </span>
           </Fact>
         )}
-        {older !== undefined && (
+        {(older !== undefined || next) && (
           <Fact label={w.version}>
-            {c.version} · <a href={href('certificate', older)}>{w.older(String(c.version - 1))}</a>{' '}
+            {c.version}
+            {older !== undefined && (
+              <>
+                {' · '}
+                <a href={href('certificate', older)}>{w.older(String(c.version - 1))}</a>
+              </>
+            )}
+            {next && (
+              <>
+                {' · '}
+                <a href={href('certificate', newer)}>{w.older(String(c.version + 1))}</a>
+              </>
+            )}{' '}
             <span class="muted">{w.versionWhy}</span>
           </Fact>
         )}
