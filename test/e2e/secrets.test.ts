@@ -141,6 +141,13 @@ it('no secret is in the clear in any answer, line, database, file or backup', { 
     await ask(path);
   for (const args of [['audit'], ['token', 'list'], ['claim', 'list'], ['export', '--out', join(folder, 'bundle')]])
     await command(...args, '--config', config);
+  for (const args of [
+    ['config', 'show', '--all'],
+    ['config', 'reload'],
+    ['doctor'],
+    ['backup', join(folder, 'one.tar')],
+  ])
+    await command(...args, '--config', config);
   said.push(['run.json', readFileSync(join(dataFolder, 'run.json'), 'utf8')]);
   running.child.kill('SIGHUP');
   await running.stop();
