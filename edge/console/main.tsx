@@ -1,13 +1,13 @@
 /** The console: one page, built by esbuild (edge/console-build.ts), served at `/`. */
 import './style.css'; // first: what pages say of themselves goes over it
 import { render } from 'preact';
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { reachable } from './api.ts';
 import { Controls } from './controls.tsx';
 import words from './main.words.ts';
 import { Nav, TopBar } from './nav.tsx';
 import { PAGES } from './pages/pages.ts';
-import { href, route } from './router.ts';
+import { depth, href, route } from './router.ts';
 import { may, session } from './session.ts';
 import { SignIn } from './sign-in.tsx';
 import { Dialog, Empty, Page } from './ui/index.ts';
@@ -18,6 +18,8 @@ function App() {
   const [more, setMore] = useState(false);
   const { page: name, params } = route.value;
   const row = PAGES[name];
+  const key = [name, ...params].join('/');
+  useLayoutEffect(() => scrollTo(0, depth()), [key]);
   if (!session.value && !row?.open)
     return (
       <>
@@ -44,7 +46,7 @@ function App() {
           </p>
         )}
         {Shown && allowed ? (
-          <Shown key={[name, ...params].join('/')} />
+          <Shown key={key} />
         ) : Shown && row.role ? (
           <Page title={w[name as 'people'] ?? name}>
             <Empty title={w.roleMissing(w[row.role])}>{w.roleMissingWhy}</Empty>

@@ -14,7 +14,7 @@ const addresses = ({ certificate, device, plant, gateway, day }: Awaited<ReturnT
   `#/device/${device.did}`,
   '#/log',
   '#/entry/1',
-  `#/credits?date=${day}`,
+  `#/credits?day=${day}`,
   `#/certificate/${certificate}`,
   '#/checks',
   '#/quarantine',

@@ -80,6 +80,21 @@ describe.skipIf(!hasBrowser)(`${DEVICES} devices`, () => {
     await expect.poll(() => page.evaluate('document.activeElement.closest("tr")?.dataset.row')).toBe('60');
   });
 
+  it('are where they were for who comes back from one of them', async () => {
+    const page = await openConsole(gateway(), '#/district');
+    await page.locator('tbody tr[data-row]').first().waitFor();
+    await page.evaluate('scrollTo(0, 200000)');
+    const link = page.locator('tbody tr[data-row]').nth(20).locator('a');
+    await expect.poll(() => link.textContent()).toMatch(/Meter 0[34]/);
+    const name = (await link.textContent()) as string;
+    await link.click();
+    await page.getByRole('heading', { name }).waitFor();
+    expect(await page.evaluate('scrollY'), 'another page begins at its top').toBe(0);
+    await page.goBack();
+    await page.getByRole('link', { name }).waitFor();
+    expect(await page.evaluate('scrollY')).toBe(200_000);
+  });
+
   it('move without stutter: as a page that has nothing to do does', async () => {
     const idle = await openConsole(gateway(), '#/nothing');
     await idle.evaluate('document.body.style.height = "400000px"');

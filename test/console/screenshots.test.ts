@@ -104,7 +104,7 @@ it.skipIf(!process.env.SCREENSHOTS || !hasBrowser)('pictures of each page', { ti
     { ...dark, name: 'device', hash: `#/device/${plant?.did}`, ready: chart },
     { ...light, name: 'log', hash: '#/log' },
     { ...light, name: 'entry', hash: `#/entry/${proven}` },
-    { ...light, name: 'credits', hash: `#/credits?date=${day}` },
+    { ...light, name: 'credits', hash: `#/credits?day=${day}` },
     { ...light, name: 'certificate', hash: `#/certificate/${certificate?.id}` },
     { ...dark, name: 'checks', hash: '#/checks' },
     { ...light, name: 'quarantine', hash: '#/quarantine' },
