@@ -95,6 +95,20 @@ it.skipIf(!process.env.SCREENSHOTS || !hasBrowser)('pictures of each page', { ti
   const light = { theme: 'light', lang: 'en', ...DESK } as const;
   const dark = { theme: 'dark', lang: 'en', ...DESK } as const;
   const chart = (page: Page) => page.locator('.chart canvas').first().waitFor();
+  const verified = async (page: Page): Promise<void> => {
+    await page.locator('.verify-this button.primary').click();
+    await page.locator('.v-verdict.ok').waitFor();
+  };
+  const answer = await fetch(`${origin}/entries/${proven}/receipt?format=cose`);
+  const receipt = Buffer.from(await answer.arrayBuffer());
+  // The register's last byte: the meter would have signed something else.
+  const at = receipt.indexOf('Wh') + 4;
+  const changed = Buffer.from(receipt.map((byte, i) => (i === at ? byte ^ 1 : byte)));
+  const drop = async (page: Page, buffer: Buffer): Promise<void> => {
+    const file = { name: `entry-${proven}.cose`, mimeType: 'application/cose', buffer };
+    await page.locator('input[type=file]').setInputFiles(file);
+    await page.locator('.v-verdict:not([data-state=running])').waitFor();
+  };
   const shots: Shot[] = [
     { ...light, name: 'now', hash: '#/now' },
     { ...dark, ...WALL, lang: 'ko', name: 'now-wall', hash: '#/now' },
@@ -103,7 +117,9 @@ it.skipIf(!process.env.SCREENSHOTS || !hasBrowser)('pictures of each page', { ti
     { ...light, ...PHONE, lang: 'ko', name: 'district-phone', hash: '#/district' },
     { ...dark, name: 'device', hash: `#/device/${plant?.did}`, ready: chart },
     { ...light, name: 'log', hash: '#/log' },
-    { ...light, name: 'entry', hash: `#/entry/${proven}` },
+    { ...light, name: 'entry', hash: `#/entry/${proven}`, ready: verified },
+    { ...light, name: 'verify', hash: '#/verify', ready: (page) => drop(page, receipt) },
+    { ...dark, name: 'verify-changed', hash: '#/verify', ready: (page) => drop(page, changed) },
     { ...light, name: 'credits', hash: `#/credits?day=${day}` },
     { ...light, name: 'certificate', hash: `#/certificate/${certificate?.id}` },
     { ...dark, name: 'checks', hash: '#/checks' },

@@ -30,9 +30,9 @@ async function given(
   page: Page,
   ...files: { name: string; bytes: Uint8Array }[]
 ): Promise<'ok' | 'failed' | 'refused'> {
-  const remove = page.locator('.files button');
+  const remove = page.locator('.v-files button');
   for (let left = await remove.count(); left > 0; left--) await remove.first().click();
-  await page.locator('.verdict').waitFor({ state: 'detached' });
+  await page.locator('.v-verdict').waitFor({ state: 'detached' });
   await page
     .locator('input[type=file]')
     .setInputFiles(
@@ -50,17 +50,17 @@ async function dropped(page: Page, name: string, bytes: Uint8Array): Promise<voi
     transfer.items.add(new File([bytes], '${name}'));
     transfer;
   }`);
-  await page.locator('.drop').dispatchEvent('drop', { dataTransfer: transfer });
+  await page.locator('.v-drop').dispatchEvent('drop', { dataTransfer: transfer });
 }
 
 async function verdict(page: Page): Promise<'ok' | 'failed' | 'refused'> {
-  const done = page.locator('.verdict:not([data-state=running])');
+  const done = page.locator('.v-verdict:not([data-state=running])');
   await done.waitFor();
   return (await done.getAttribute('data-state')) as 'ok';
 }
 
 const states = (page: Page): Promise<string[]> =>
-  page.locator('.step').evaluateAll((all) => all.map((li) => `${li.dataset.step}: ${li.dataset.state}`));
+  page.locator('.v-step').evaluateAll((all) => all.map((li) => `${li.dataset.step}: ${li.dataset.state}`));
 
 const verifierKeyOf = (name: string): string => encodeVerifierKey(name, publicKeyOf(new Uint8Array(32).fill(7)));
 
@@ -117,12 +117,12 @@ async function turnsRed(page: Page, why: string): Promise<string> {
     all.slice(at + 1).every((state) => state === 'unreached'),
     why,
   ).toBe(true);
-  const step = page.locator('.step.failed');
-  expect(await step.locator('.step-sign').textContent()).toBe('✕');
-  expect(await step.locator('.step-state').textContent()).toBe('does not hold');
-  expect(await step.locator('.step-detail').textContent()).toMatch(/^[A-Z_]+: .+/);
-  expect(await page.locator('.verdict').textContent()).toContain('It does not hold');
-  expect(await page.locator('.verdict').getAttribute('role')).toBe('status');
+  const step = page.locator('.v-step.failed');
+  expect(await step.locator('.v-step-sign').textContent()).toBe('✕');
+  expect(await step.locator('.v-step-state').textContent()).toBe('does not hold');
+  expect(await step.locator('.v-step-detail').textContent()).toMatch(/^[A-Z_]+: .+/);
+  expect(await page.locator('.v-verdict').textContent()).toContain('It does not hold');
+  expect(await page.locator('.v-verdict').getAttribute('role')).toBe('status');
   return (await step.getAttribute('data-step')) as string;
 }
 
@@ -140,8 +140,8 @@ it.skipIf(!hasBrowser)('each format holds, and with any byte changed the page tu
       const bytes = await receiptOf(gateway, index, format);
       expect(await given(page, { name: `entry.${format}`, bytes }), `${format} of ${index}`).toBe('ok');
       expect(await states(page)).toEqual(GOOD);
-      expect(await page.locator('.verdict').textContent()).toContain('It holds');
-      expect(await page.locator('.records').textContent()).toContain('temperature');
+      expect(await page.locator('.v-verdict').textContent()).toContain('It holds');
+      expect(await page.locator('.v-records').textContent()).toContain('temperature');
       // In JSON all but the hint where it is anchored, which nobody trusts.
       const most = format === 'json' ? Buffer.from(bytes).indexOf(',"anchor":') : bytes.length;
       for (let i = 0; i < 3; i++) {
@@ -157,7 +157,7 @@ it.skipIf(!hasBrowser)('each format holds, and with any byte changed the page tu
   const cose = await receiptOf(gateway, 3, 'cose');
   await given(page, { name: 'x', bytes: cose.with(Buffer.from(cose).indexOf('temperature'), 0x54) });
   expect(await turnsRed(page, 'the name')).toBe('device signature');
-  expect(await page.locator('.reading').textContent()).toContain('Not to be believed');
+  expect(await page.locator('.v-reading').textContent()).toContain('Not to be believed');
   expect(await flaws(page)).toEqual([]);
 });
 
@@ -187,10 +187,10 @@ it.skipIf(!hasBrowser)(
     });
     expect(await given(page, sealed)).toBe('ok');
     expect(await states(page)).toContain('device signature: skipped');
-    expect(await page.locator('.reading').textContent()).toContain('Sealed');
+    expect(await page.locator('.v-reading').textContent()).toContain('Sealed');
     expect(await given(page, sealed, await opening(1))).toBe('ok');
     expect(await states(page)).toContain('device signature: ok');
-    expect(await page.locator('.records').textContent()).toContain('1-0:1.8.0');
+    expect(await page.locator('.v-records').textContent()).toContain('1-0:1.8.0');
     expect(await given(page, await opening(1))).toBe('refused');
 
     // Before, of and after the gap.
@@ -206,21 +206,21 @@ it.skipIf(!hasBrowser)(
     await given(page, open);
     const other = verifierKeyOf('other.example/log');
     await set(page, 'key', other);
-    await page.locator('.step.failed').waitFor();
+    await page.locator('.v-step.failed').waitFor();
     expect(await turnsRed(page, 'another key')).toBe('checkpoint signature');
     await set(page, 'key', 'nonsense');
     await page.locator('.workbench-result .empty').waitFor();
     await page.getByRole('button', { name: 'Undo Verifier key' }).click();
     expect(await verdict(page)).toBe('ok');
     await set(page, 'contract', `0x${'11'.repeat(20)}`);
-    await page.locator('.step.failed').waitFor();
+    await page.locator('.v-step.failed').waitFor();
     expect(await turnsRed(page, 'another contract')).toBe('anchored root');
-    expect(await page.locator('.step.failed').textContent()).toContain('there is no contract');
+    expect(await page.locator('.v-step.failed').textContent()).toContain('there is no contract');
     await page.getByRole('button', { name: 'Undo Anchors contract' }).click();
     await set(page, 'rpc', 'http://127.0.0.1:9/with-a-secret');
-    await page.locator('.step.failed', { hasText: 'CHAIN_AWAY: http://127.0.0.1:9 (' }).waitFor();
+    await page.locator('.v-step.failed', { hasText: 'CHAIN_AWAY: http://127.0.0.1:9 (' }).waitFor();
     await page.getByLabel('Ask the chain for the root').uncheck();
-    await page.locator('.verdict.partly').waitFor();
+    await page.locator('.v-verdict.partly').waitFor();
     expect(await page.locator('[data-step="anchored root"]').getAttribute('data-state')).toBe('skipped');
 
     // An export: each line a receipt, and nothing is missing. Read back from its text, as it is written by the tool.
@@ -296,7 +296,9 @@ it.skipIf(!hasBrowser)('the log as the gateway has it, while it grows', async ()
     return route.fulfill({ response: answer, json: { jsonrpc: '2.0', id: 1, result } });
   });
   await page.getByRole('button', { name: 'Verify again' }).click();
-  await page.locator('.step-detail', { hasText: `the ${before.size} entries on the chain are the first of` }).waitFor();
+  await page
+    .locator('.v-step-detail', { hasText: `the ${before.size} entries on the chain are the first of` })
+    .waitFor();
   expect(await states(page)).toEqual(log);
   await page.route('**/log/tile/**', async (route) => {
     const answer = await route.fetch();
@@ -322,6 +324,14 @@ it.skipIf(!hasBrowser)('the log as the gateway has it, while it grows', async ()
   await page.getByRole('heading', { name: `Entry ${size + 1}` }).waitFor();
   await page.getByRole('link', { name: 'Entry after' }).click();
   await page.getByText(`the log has ${size + 2}`).waitFor();
+});
+
+it.skipIf(!hasBrowser)('verify.html as the gateway serves it keeps to its policy', async () => {
+  const { gateway, key } = world();
+  const page = await openConsole(gateway, 'verify.html', { role: null }); // which fails where a policy refuses something
+  await page.locator(`#trust-key`).waitFor();
+  await expect.poll(() => page.locator('#trust-key').inputValue()).toBe(key);
+  expect(await given(page, { name: 'entry.tlog-proof', bytes: await receiptOf(gateway, 3, 'tlog-proof') })).toBe('ok');
 });
 
 it.skipIf(!hasBrowser)('reads well: light and dark, Korean and English, phone and wall', async () => {

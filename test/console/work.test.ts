@@ -100,6 +100,10 @@ describe.skipIf(!hasBrowser)('credits', () => {
     expect(content.entries).toHaveLength(2);
     expect(content.anchor).toBeTruthy();
     expect(await textOf(page.locator('pre.document'))).toContain(`"id": "${certificate}"`);
+    await button(page, 'Verify this').click();
+    await page.locator('.v-verdict.ok').waitFor();
+    for (const step of ['registers', 'device signatures', 'anchored root', 'mint transaction'])
+      await page.locator(`[data-step="${step}"][data-state=ok]`).waitFor();
     const steps = await page.locator('ol.way li').allInnerTexts();
     expect(steps.map((s) => s.replaceAll('\n', ' ').trim().slice(0, 18))).toEqual([
       expect.stringMatching(/Made/),

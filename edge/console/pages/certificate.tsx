@@ -1,7 +1,7 @@
 /** One certificate: all of it, how far it is on its way to the chain, its claims, and the file that proves it. */
 import { useState } from 'preact/hooks';
 import type { CertificateRowView, CreditClaimView, WhyView } from '../../api/credit-views.ts';
-import { post } from '../api.ts';
+import { ask, post } from '../api.ts';
 import { errorWords } from '../error-words.ts';
 import { date, hourOf, number, utc } from '../format.ts';
 import { useEvents } from '../live.ts';
@@ -25,6 +25,7 @@ import {
   Table,
   Time,
 } from '../ui/index.ts';
+import { VerifyThis } from '../verify/verify-this.tsx';
 import { lang, useWords } from '../words.ts';
 import words from './certificate.words.ts';
 import { ClaimDialog } from './claim-credit.tsx';
@@ -102,6 +103,14 @@ export default function Certificate() {
             <Why why={c.why} wh={c.wh} />
           </Panel>
           <About c={c} />
+          {c.state === 'minted' && (
+            <VerifyThis
+              load={async (signal) => {
+                const bytes = new Uint8Array(await (await ask(`/certificates/${c.id}/file`, { signal })).arrayBuffer());
+                return (verifier, trust) => verifier.planFiles([{ name: `${c.id}.json`, bytes }], trust);
+              }}
+            />
+          )}
           <Claims c={c} />
           <Panel
             title={w.document}

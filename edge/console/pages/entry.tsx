@@ -2,11 +2,11 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { EntryView } from '../../api/views.ts';
 import { type ApiError, ask } from '../api.ts';
+import { download } from '../download.ts';
 import { clock, number } from '../format.ts';
 import { useQuery } from '../query.ts';
 import { href, route } from '../router.ts';
 import { Badge, Empty, Fact, Facts, Id, Loading, Page, Panel, Problem, Segments, Time } from '../ui/index.ts';
-import { download } from '../verify/download.ts';
 import { Hex } from '../verify/hex.tsx';
 import { Records } from '../verify/steps.tsx';
 import { verifier } from '../verify/verifier.ts';
@@ -125,8 +125,7 @@ function Receipts({ index, sealed }: { index: number; sealed: boolean }) {
   const save = async (name: string, path: string): Promise<void> => {
     setError(undefined);
     try {
-      const answer = await ask(path);
-      download(name, new Uint8Array(await answer.arrayBuffer()), answer.headers.get('content-type') ?? '');
+      await download(path, name);
     } catch (e) {
       setError(e as ApiError);
     }
@@ -215,14 +214,14 @@ function Envelope({ base64 }: { base64: string }) {
             ] as const
           ).map(([name, part]) => (
             <div key={name}>
-              <p class="looked-label">
+              <p class="v-looked-label">
                 {w[name]} <span class="muted">({part.length})</span>
               </p>
               <Hex bytes={part} label={w[name]} />
             </div>
           ))}
         <div>
-          <p class="looked-label">{w['part.whole']}</p>
+          <p class="v-looked-label">{w['part.whole']}</p>
           <Hex bytes={bytes} label={w['part.whole']} />
         </div>
       </div>

@@ -1,7 +1,7 @@
 /** Checks files, here in the page; and gives the page itself away as a file. */
 import { useState } from 'preact/hooks';
+import { save as saveFile } from '../download.ts';
 import { Page } from '../ui/index.ts';
-import { download } from '../verify/download.ts';
 import { toSave } from '../verify/trust.ts';
 import table from '../verify/verify.words.ts';
 import { Workbench } from '../verify/workbench.tsx';
@@ -23,7 +23,7 @@ function Save() {
     try {
       const answer = await fetch('verify.html');
       if (!answer.ok) throw new Error(String(answer.status));
-      download('verify.html', withTrust(await answer.text()), 'text/html');
+      saveFile(new Blob([withTrust(await answer.text())], { type: 'text/html' }), 'verify.html');
       say(w.saved);
     } catch {
       say(w.saveFails);

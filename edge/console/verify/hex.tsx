@@ -12,8 +12,8 @@ export function Hex({ bytes, label }: { bytes: Uint8Array; label: string }) {
   const [whole, setWhole] = useState(false);
   const shown = whole ? bytes : bytes.subarray(0, FIRST);
   return (
-    <div class="hex-box">
-      <section class="hex" aria-label={label}>
+    <div class="v-hex-box">
+      <section class="v-hex" aria-label={label}>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so that the keys must reach it */}
         <pre tabIndex={0}>{rowsOf(shown)}</pre>
       </section>

@@ -27,10 +27,10 @@ export function Verification({ run, reading = true }: { run: Run; reading?: bool
   const w = useWords(table);
   const several = run.groups.length > 1;
   return (
-    <div class="verification">
+    <div class="v-verification">
       <Verdict run={run} />
       {run.groups.map((group, i) => (
-        <section key={`${i} ${group.title}`} class="verification-group" aria-label={group.title || w.steps}>
+        <section key={`${i} ${group.title}`} class="v-verification-group" aria-label={group.title || w.steps}>
           {(several || group.title) && (
             <h3>
               {group.gap ? w.gapTitle : group.title}
@@ -53,12 +53,12 @@ function Verdict({ run }: { run: Run }) {
   const asked = !lines.some((l) => l.name === 'anchored root' && l.state === 'skipped');
   const state = run.state === 'ok' && !asked ? 'partly' : run.state;
   return (
-    <div class={`verdict ${state}`} role="status" data-state={run.state}>
-      <span class="verdict-sign" aria-hidden="true">
+    <div class={`v-verdict ${state}`} role="status" data-state={run.state}>
+      <span class="v-verdict-sign" aria-hidden="true">
         {{ running: '…', ok: '✓', partly: '✓', failed: '✕', refused: '!' }[state]}
       </span>
       <div>
-        <p class="verdict-word">
+        <p class="v-verdict-word">
           {
             { running: w.checking, ok: w.holds, partly: w.holdsWithoutChain, failed: w.fails, refused: w.refused }[
               state
@@ -75,22 +75,22 @@ function Verdict({ run }: { run: Run }) {
 function Steps({ lines }: { lines: readonly Line[] }) {
   const w = useWords(table);
   return (
-    <ol class="steps">
+    <ol class="v-steps">
       {lines.map((line, i) => (
-        <li key={line.name} class={`step ${line.state}`} data-step={line.name} data-state={line.state}>
-          <span class="step-sign" aria-hidden="true">
+        <li key={line.name} class={`v-step ${line.state}`} data-step={line.name} data-state={line.state}>
+          <span class="v-step-sign" aria-hidden="true">
             {SIGNS[line.state]}
           </span>
-          <div class="step-body">
-            <p class="step-title">
+          <div class="v-step-body">
+            <p class="v-step-title">
               <span class="hidden">{w.stepOf(i + 1, lines.length)}: </span>
-              {word(w, line.name)} <span class="step-state">{word(w, line.state)}</span>
+              {word(w, line.name)} <span class="v-step-state">{word(w, line.state)}</span>
             </p>
-            <p class="step-why">{word(w, `${line.name}?`)}</p>
+            <p class="v-step-why">{word(w, `${line.name}?`)}</p>
             {line.state === 'skipped' && (
-              <p class="step-detail">{line.name === 'device signature' ? w.sealedSkip : w.chainSkip}</p>
+              <p class="v-step-detail">{line.name === 'device signature' ? w.sealedSkip : w.chainSkip}</p>
             )}
-            {line.detail && <p class="step-detail">{line.detail}</p>}
+            {line.detail && <p class="v-step-detail">{line.detail}</p>}
             {line.shown.length > 0 && <Looked line={line} />}
           </div>
         </li>
@@ -103,18 +103,18 @@ function Looked({ line }: { line: Line }) {
   const w = useWords(table);
   const count = line.shown.reduce((sum, { value }) => sum + value.length, 0);
   return (
-    <details class="looked">
+    <details class="v-looked">
       <summary>
         {w.what} <span class="muted">({w.bytesOf(count)})</span>
       </summary>
       {line.shown.map(({ what, value }, i) => {
         const label = word(w, `shown.${what}`);
         return (
-          <div key={i} class="looked-item">
-            <p class="looked-label">
+          <div key={i} class="v-looked-item">
+            <p class="v-looked-label">
               {label} <span class="muted">{typeof value === 'string' ? '' : w.bytesOf(value.length)}</span>
             </p>
-            {typeof value === 'string' ? <pre class="hex wrap">{value}</pre> : <Hex bytes={value} label={label} />}
+            {typeof value === 'string' ? <pre class="v-hex wrap">{value}</pre> : <Hex bytes={value} label={label} />}
           </div>
         );
       })}
@@ -128,7 +128,7 @@ function Reading({ group }: { group: GroupRun }) {
   if (!claim) return null;
   const failed = group.lines.some((l) => l.state === 'failed');
   return (
-    <div class="reading">
+    <div class="v-reading">
       <h4>
         {w.reading} {failed && <Badge state="bad">{w.unproven}</Badge>}
       </h4>
@@ -174,7 +174,7 @@ export type Shows = {
 export function Records({ records }: { records: readonly Shows[] }) {
   const w = useWords(table);
   return (
-    <table class="records">
+    <table class="v-records">
       <caption class="hidden">{w.reading}</caption>
       <thead>
         <tr>

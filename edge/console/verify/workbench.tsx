@@ -78,10 +78,10 @@ export function Workbench({ first = [] }: { first?: readonly Named[] }) {
             </p>
           )}
           {files.length > 0 && (
-            <ul class="files" aria-label={w.files}>
+            <ul class="v-files" aria-label={w.files}>
               {files.map((file) => (
                 <li key={`${file.name} ${file.bytes.length}`}>
-                  <span class="files-name">{file.name}</span>
+                  <span class="v-files-name">{file.name}</span>
                   <Kindred kind={file.kind} />
                   <span class="muted num">{size(file.bytes.length)}</span>
                   <button
@@ -149,7 +149,7 @@ function Drop({ onFiles }: { onFiles: (files: Iterable<File>) => void }) {
   }, [onFiles]);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the button inside is the way without a pointer
-    <div class={`drop ${over ? 'over' : ''}`} onDragEnter={() => setOver(true)} onDragLeave={() => setOver(false)}>
+    <div class={`v-drop ${over ? 'over' : ''}`} onDragEnter={() => setOver(true)} onDragLeave={() => setOver(false)}>
       <p>{w.drop}</p>
       <button type="button" class="button primary" onClick={() => input.current?.click()}>
         {w.choose}
@@ -174,7 +174,7 @@ function Paste({ onText }: { onText: (text: string) => void }) {
   const w = useWords(table);
   const [text, setText] = useState('');
   return (
-    <details class="paste">
+    <details class="v-paste">
       <summary>{w.paste}</summary>
       <textarea
         class="input mono"
