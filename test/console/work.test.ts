@@ -58,6 +58,13 @@ describe.skipIf(!hasBrowser)('credits', () => {
     expect(await said(hours.nth(13))).toBe('13:00, not read, 0 Wh');
   });
 
+  it('of the newest day that has some are shown first', async () => {
+    const { gateway, day, plant } = work();
+    const page = await openConsole(gateway, '#/credits');
+    await cells(page, plant.sub).nth(13).and(page.locator('.minted')).waitFor();
+    expect(await page.getByLabel('Day (Korean time)').inputValue()).toBe(day);
+  });
+
   it('are claimed in a dialog that says that they burn for good, and the page tells when a block has it', async () => {
     const { gateway, certificate } = work();
     const page = await openConsole(gateway, `#/certificate/${certificate}`, { role: 'operator' });

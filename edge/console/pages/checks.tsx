@@ -71,10 +71,10 @@ export default function Checks() {
       {loading && <Loading />}
       {checks && <Newest check={checks[0]} onOpen={setOpen} />}
       {checks && <Counts counts={counts} />}
+      {bundle.data && <City {...bundle.data} />}
       {checks && checks.length > 0 && (
         <Decisions checks={checks} onOpen={setOpen} onMore={hasOlder ? older : undefined} />
       )}
-      {bundle.data && <City {...bundle.data} />}
       <Ask open={asking} gates={gates.data?.gates ?? []} onClose={() => setAsking(false)} />
       <One index={open} onClose={() => setOpen(undefined)} />
     </Page>
@@ -214,7 +214,7 @@ function Decisions(props: {
       key: 'registration',
       label: w.registration,
       rank: 3,
-      width: '11rem',
+      width: '14rem',
       cell: (c) => (c.registration ? <code>{bareUrn(c.registration)}</code> : <span class="muted">{w.unproven}</span>),
     },
     { key: 'index', label: w.entry, rank: 3, width: '6rem', align: 'end', cell: (c) => number(c.index) },

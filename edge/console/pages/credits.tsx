@@ -57,6 +57,7 @@ import { Why } from './why.tsx';
 const PAGE = 50;
 const HOUR_MS = 3_600_000;
 const SOON_MS = 400;
+const NEAR_DAYS = 3;
 
 export const STATES: Record<Cell, State> = {
   ...{ minted: 'good', part: 'good', claimed: 'info', sent: 'info', ready: 'idle', refused: 'bad', withdrawn: 'warn' },
@@ -68,11 +69,15 @@ type Chosen = { point: string; slot: number };
 export default function Credits() {
   const w = useWords(words);
   const today = koreanDate(Date.now());
-  const day = parseDate(route.value.query.get('day')) ?? today;
+  const asked = parseDate(route.value.query.get('day'));
   const [pages, setPages] = useState(1);
   const [chosen, choose] = useState<Chosen>();
-  const load = useCallback((signal: AbortSignal) => daysSlots(day, pages, signal), [day, pages]);
+  const load = useCallback(
+    (signal: AbortSignal) => (asked ? daysSlots(asked, pages, signal) : newestDay(today, pages, signal)),
+    [asked, today, pages],
+  );
   const { data, error, loading, reload } = useLoad(load, 60_000);
+  const day = asked ?? data?.date ?? today;
   const soon = useSoon(reload, SOON_MS);
   useCaughtUp(reload);
   useEvents(['certificate'], soon);
@@ -103,7 +108,7 @@ export default function Credits() {
       >
         <Icon name="next" />
       </button>
-      <button type="button" class="button" disabled={day === today} onClick={() => to(today)}>
+      <button type="button" class="button" disabled={asked === today} onClick={() => to(today)}>
         {w.today}
       </button>
     </div>
@@ -122,6 +127,18 @@ export default function Credits() {
     </Page>
   );
 }
+
+/** Where nobody asked for a day: the newest one with a certificate, of those that are near. After midnight today has none. */
+async function newestDay(today: string, pages: number, signal: AbortSignal): Promise<SlotsView> {
+  const first = await daysSlots(today, pages, signal);
+  let found = first;
+  for (let back = 1; back < NEAR_DAYS && !hasCertificate(found) && first.points.length > 0; back++)
+    found = await daysSlots(shiftDate(today, -back), pages, signal);
+  return hasCertificate(found) ? found : first;
+}
+
+const hasCertificate = ({ points }: SlotsView): boolean =>
+  points.some(({ slots }) => slots.some(({ id }) => id !== null));
 
 /** Pages of metering points, one after the other, as one answer. */
 async function daysSlots(date: string, pages: number, signal: AbortSignal): Promise<SlotsView> {
@@ -479,7 +496,7 @@ function Trades() {
       label: w.price,
       cell: (t) =>
         t.data.paid !== undefined
-          ? figure(t.data.paid)
+          ? w.paid(figure(t.data.paid))
           : t.data.price !== undefined
             ? w.perWh(figure(t.data.price))
             : '–',
@@ -489,7 +506,7 @@ function Trades() {
   ];
   if (!data && !error) return null;
   return (
-    <Panel title={w.trades} hint={w.tradesHint} flush>
+    <Panel title={w.trades} hint={`${w.tradesHint}. ${w.units}`} flush>
       <Problem error={error} retry={reload} />
       {data && (
         <Table
