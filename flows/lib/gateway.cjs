@@ -40,6 +40,7 @@ class Gateway {
       ask,
       open: (path) => this.#send(path, { timeoutMs: ANSWER_MS, headers: { accept: 'text/event-stream' } }),
       onState: (state) => this.#tellState(state),
+      mayRenew: () => options.auth === 'file',
     });
   }
 

@@ -26,6 +26,7 @@ class Stream {
   #ask;
   #open;
   #onState;
+  #mayRenew;
   #readers = new Set();
   #backoff = new Backoff();
   #settling;
@@ -34,8 +35,12 @@ class Stream {
   #log;
   #closed = false;
 
-  /** @param ask gateway.ask; @param open opens an answer that does not end: (path, signal) => Promise<answer> */
-  constructor({ ask, open, onState }) {
+  /**
+   * @param options {ask: gateway.ask, open: opens an answer that does not end, (path) => Promise<answer>,
+   *   onState: (state) => void, mayRenew: () => whether a refused token may soon be another one}
+   */
+  constructor({ ask, open, onState, mayRenew }) {
+    this.#mayRenew = mayRenew;
     this.#ask = ask;
     this.#open = open;
     this.#onState = onState;
@@ -80,7 +85,7 @@ class Stream {
     this.#run(isOver).catch((fault) => {
       if (isOver()) return;
       this.#end();
-      const againMs = this.#backoff.next(() => this.#connect(), fault.problem?.status === 401);
+      const againMs = this.#backoff.next(() => this.#connect(), fault.problem?.status === 401 && !this.#mayRenew());
       this.#onState({ state: 'away', problem: problemOf(fault), againMs });
       for (const reader of this.#readers) reader.closed?.(fault, againMs);
     });
