@@ -2,7 +2,7 @@
  * A backup: one file, made while the gateway runs, with all that another box needs to go on in its place.
  *
  *   data/edge.db      of one moment, by SQLite's online backup
- *   data/keys/...     encrypted as they are; the passphrase is left out unless it is asked for
+ *   data/keys/...     encrypted as they are; the passphrase is left out unless it is asked for, and so is what opens Node-RED
  *   data/...          what else lies in the data folder, but for what belongs to a run, caches, and copies of databases
  *   config/NAME       the config
  *   manifest.json     what it is, and the SHA-256 of each file; last, so that a file that was cut off has none
@@ -22,7 +22,8 @@ import { readTar, TarWriter } from './tar.ts';
 
 export const FORMAT = 'sejong-edge/backup@1';
 export const MANIFEST = 'manifest.json';
-const PASSPHRASE = 'keys/passphrase';
+/** In the clear: what opens the keys, and what opens Node-RED and the credentials in its flows. */
+const SECRETS = new Set(['keys/passphrase', 'flows/password', 'flows/credential-secret']);
 const DATABASE = 'edge.db';
 /** A file beside the database that changes while it is read is read so often. */
 const TRIES = 5;
@@ -32,8 +33,8 @@ export type Manifest = Snapshot & {
   kind: typeof FORMAT;
   version: string;
   madeMs: number;
-  /** Whether the passphrase of the keys is in it. */
-  passphrase: boolean;
+  /** Whether what opens keys and flows is in it, in the clear. */
+  secrets: boolean;
   files: { name: string; size: number; sha256: string }[];
 };
 
@@ -42,6 +43,7 @@ export type Sink = { write: (chunk: Buffer) => Promise<void>; end: () => Promise
 
 /** What belongs to a run, can be made again, or is a whole database of its own. */
 const left = (path: string): boolean =>
+  /^flows\/(state|user\/gateway)\.json$/.test(path) ||
   /(^|\/)(run\.json|.*\.lock|.*\.new|.*\.copying|.*-wal|.*-shm|.*-journal)$/.test(path) ||
   /^(cache|\.restoring|before-[^/]+|keys\.(new|old))(\/|$)/.test(path) ||
   /(^|\/)(node_modules|\.npm)(\/|$)/.test(path) ||
@@ -81,7 +83,7 @@ export async function makeBackup(o: {
   dataFolder: string;
   configFile: string | undefined;
   out: string;
-  withPassphrase: boolean;
+  withSecrets: boolean;
   force: boolean;
 }): Promise<{ manifest: Manifest; bytes: number; leftOut: string[] }> {
   const { dataFolder, out } = o;
@@ -113,16 +115,16 @@ export async function makeBackup(o: {
     };
     await add(`data/${DATABASE}`, staged);
     if (epoch) await add('data/epoch.json', epoch);
-    let passphrase = false;
+    let secrets = false;
     for (const path of filesBelow(dataFolder)) {
-      if (path === DATABASE || path === 'epoch.json' || (path === PASSPHRASE && !o.withPassphrase)) continue;
+      if (path === DATABASE || path === 'epoch.json' || (SECRETS.has(path) && !o.withSecrets)) continue;
       const content = readStable(join(dataFolder, path));
       if (!content) continue;
-      if (path === PASSPHRASE) passphrase = true;
+      if (SECRETS.has(path)) secrets = true;
       await add(`data/${path}`, content);
     }
     if (o.configFile !== undefined) await add(`config/${basename(o.configFile)}`, readFileSync(o.configFile), 0o640);
-    const manifest: Manifest = { kind: FORMAT, version: VERSION, madeMs: Date.now(), ...snapshot, passphrase, files };
+    const manifest: Manifest = { kind: FORMAT, version: VERSION, madeMs: Date.now(), ...snapshot, secrets, files };
     const last = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
     await tar.add({ name: MANIFEST, size: last.length, mode: 0o600, mtimeMs: manifest.madeMs }, last);
     await tar.finish();

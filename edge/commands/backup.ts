@@ -6,11 +6,12 @@ import type { Command } from './index.ts';
 import { LOCAL_OPTIONS, LOCAL_USAGE, localConfig } from './local.ts';
 
 export const command: Command = {
-  usage: `backup FILE [--with-passphrase] [--force] [--config FILE | --data DIR]
+  usage: `backup FILE [--with-secrets] [--force] [--config FILE | --data DIR]
 
   FILE               where to write it: an archive that tar reads, of mode 0600. Twice the room of the database is needed
                      there for a moment
-  --with-passphrase  put keys/passphrase into it, too. Whoever has the file has the gateway's keys then
+  --with-secrets     put in keys/passphrase, and Node-RED's password and the secret of its credentials, too. Whoever has
+                     the file has the gateway's keys then
   --force            replace FILE
 ${LOCAL_USAGE}
 
@@ -24,7 +25,7 @@ itself, and what is forgotten here later is still in it: keep it as safe as the 
       allowPositionals: true,
       options: {
         ...LOCAL_OPTIONS,
-        'with-passphrase': { type: 'boolean', default: false },
+        'with-secrets': { type: 'boolean', default: false },
         force: { type: 'boolean', default: false },
       },
     });
@@ -37,10 +38,10 @@ itself, and what is forgotten here later is still in it: keep it as safe as the 
       dataFolder: config.dataFolder,
       configFile: configFile ? resolve(configFile) : undefined,
       out: resolve(out),
-      withPassphrase: values['with-passphrase'],
+      withSecrets: values['with-secrets'],
       force: values.force,
     });
-    const { origin, did, entries, checkpoint, files, passphrase } = manifest;
+    const { origin, did, entries, checkpoint, files, secrets } = manifest;
     console.log(
       `wrote     ${out}, ${bytes} bytes, ${files.length} files, in ${((performance.now() - started) / 1000).toFixed(1)} s`,
     );
@@ -48,7 +49,7 @@ itself, and what is forgotten here later is still in it: keep it as safe as the 
     console.log(`gateway   ${did}`);
     console.log('verified  each hash, the database, and the tree under the checkpoint');
     console.log(
-      passphrase
+      secrets
         ? 'secret    the passphrase is in it: whoever has the file has the keys'
         : 'secret    the passphrase of the keys is NOT in it: without it the keys in this file are worth nothing. Keep it elsewhere.',
     );

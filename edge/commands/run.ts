@@ -38,7 +38,8 @@ ${EXIT_HELP}`,
     });
     const manager = await openServiceManager(process.env, (line) => log.warn(line));
     const again = new AbortController();
-    const attended = manager.there || isSupervised() || process.env.INVOCATION_ID !== undefined;
+    // systemd names the process that it started; what a shell of it starts inherits the rest of its environment.
+    const attended = manager.there || isSupervised() || process.env.SYSTEMD_EXEC_PID === String(process.pid);
     const configuring = new Configuring({
       path,
       restart: attended ? () => again.abort() : undefined,

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -46,6 +47,17 @@ describe('backup and restore', () => {
         device.publish(client, device.envelope({ records: [{ n: '1-0:2.8.0', u: 'Wh', v: 5000 + device.seq + i }] })),
       );
     await Promise.all(publish(50));
+    // What lies there for Node-RED: what opens it stays here.
+    mkdirSync(join(here.data, 'flows', 'user'), { recursive: true });
+    for (const name of [
+      'password',
+      'credential-secret',
+      'password.hash',
+      'state.json',
+      'user/gateway.json',
+      'user/flows.json',
+    ])
+      writeFileSync(join(here.data, 'flows', name), `${name}\n`);
     // While it is made, readings come.
     const file = join(here.folder, 'one.tar');
     const coming = publish(100);
@@ -61,6 +73,10 @@ describe('backup and restore', () => {
     expect(names).toEqual(
       expect.arrayContaining(['data/edge.db', 'data/keys/gateway.key', 'config/edge.yaml', 'manifest.json']),
     );
+    expect(names.filter((name) => name.startsWith('data/flows/')).sort()).toEqual([
+      'data/flows/password.hash',
+      'data/flows/user/flows.json',
+    ]);
     expect(names.filter((name) => /passphrase|run\.json|lock|-wal/.test(name))).toEqual([]);
     const passphrase = readFileSync(join(here.data, 'keys', 'passphrase'), 'utf8').trim();
     expect(readFileSync(file).includes(passphrase)).toBe(false);
@@ -103,7 +119,7 @@ describe('backup and restore', () => {
     const origin = (await ready(first)).origin;
     expect(await first.stop()).toBe(0);
     const file = join(s.folder, 'stopped.tar');
-    const made = await edge(['backup', file, '--with-passphrase', '--config', s.config]);
+    const made = await edge(['backup', file, '--with-secrets', '--config', s.config]);
     expect(made.stdout, made.stderr).toContain('whoever has the file has the keys');
     const { entries } = wholeTruth(s.data);
 
