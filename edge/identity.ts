@@ -32,9 +32,12 @@ export type Identity = {
   secret: (name: string) => Uint8Array;
 };
 
-/** @throws EdgeError DATA_UNUSABLE, KEY_UNREADABLE */
-export function openIdentity(config: Config): Identity {
-  makeDataFolder(config.dataFolder);
+/**
+ * @param mayWrite false where only what there is is used: a service beside the gateway has the folder read only
+ * @throws EdgeError DATA_UNUSABLE, KEY_UNREADABLE
+ */
+export function openIdentity(config: Config, mayWrite = true): Identity {
+  makeDataFolder(config.dataFolder, mayWrite);
   settleKeys(keysFolder(config));
   const store = Keystore.open(keysFolder(config), readPassphrase(config));
   const seed = store.loadOrCreate('gateway');
@@ -79,12 +82,12 @@ function makeFolders(path: string): void {
   mkdirSync(path, { mode: 0o700 });
 }
 
-function makeDataFolder(folder: string): void {
+function makeDataFolder(folder: string, mayWrite: boolean): void {
   try {
     makeFolders(resolve(folder));
     if (existsSync(join(folder, '.restoring', 'whole')))
       throw new EdgeError('DATA_UNUSABLE', `${folder}: a restore was cut off: start sejong-edge restore again`);
-    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    accessSync(folder, constants.R_OK | (mayWrite ? constants.W_OK : 0) | constants.X_OK);
   } catch (error) {
     if (error instanceof EdgeError) throw error;
     throw new EdgeError('DATA_UNUSABLE', `${folder} (${(error as NodeJS.ErrnoException).code})`);

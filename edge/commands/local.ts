@@ -25,6 +25,6 @@ export function localConfig(values: { config?: string | undefined; data?: string
 export function localToken(config: Config, name: string, role: Role, lifeSeconds: number): Promise<string> {
   if (!existsSync(join(config.dataFolder, 'keys', 'gateway.key')))
     throw new EdgeError('KEY_UNREADABLE', `there are no keys of a gateway in ${join(config.dataFolder, 'keys')}`);
-  const identity = openIdentity(config);
+  const identity = openIdentity(config, false);
   return new Tokens(config.log.origin, identity.did, identity.keys).issue({ name, role }, lifeSeconds);
 }

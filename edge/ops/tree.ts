@@ -114,8 +114,8 @@ function prune(folder: string, architecture: Architecture, isPackageRoot: boolea
       if (existsSync(path) && readdirSync(path).length === 0) rmSync(path, { recursive: true });
     } else if (entry.isFile()) {
       const machine = machineOfFile(path);
-      // musl has another loader: what needs it cannot run here.
-      const foreign = machine !== undefined && (machine !== architecture || /musl/.test(path));
+      // musl and Android have other loaders: what needs them cannot run here.
+      const foreign = machine !== undefined && (machine !== architecture || /musl|android/.test(path));
       if (foreign || UNUSED_FILES.test(entry.name)) rmSync(path);
     }
   }

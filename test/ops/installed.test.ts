@@ -22,6 +22,7 @@ const reason = process.arch === 'x64' ? whyNoCleanSystem() : 'the package of thi
 const BEFORE = `${VERSION}~before`;
 
 const UNIT = 'sejong-edge.service';
+const FLOWS = 'sejong-edge-flows.service';
 const CONFIG = '/etc/sejong-edge/sejong-edge.yaml';
 const DATA = '/var/lib/sejong-edge';
 
@@ -104,6 +105,30 @@ describe.skipIf(reason)('the package on a clean system', () => {
     expect(seen.page).toBe('<!doctype html>');
     expect(seen.size).toBeGreaterThan(2);
 
+    // Flows beside it, which may write their own part of the data folder alone.
+    await must('systemctl', 'start', FLOWS);
+    await until(
+      async () => /"msg":"ready"/.test(await must('journalctl', '-o', 'cat', '-u', FLOWS)),
+      'Node-RED is ready',
+      60_000,
+    );
+    await must('systemctl', 'stop', FLOWS);
+    expect(await show(system, 'ActiveState')).toBe('active');
+
+    // What systemd says of the units where all they name is there.
+    await must('systemd-analyze', 'verify', UNIT, FLOWS, 'sejong-edge-passphrase.service');
+
+    await must('systemctl', 'reload', UNIT);
+    expect(await show(system, 'ActiveState')).toBe('active');
+
+    // What doctor and backup say; root names the file.
+    const doctor = JSON.parse((await system.run('sejong-edge', 'doctor', '--json')).stdout) as {
+      state: string;
+      name: string;
+    }[];
+    expect(doctor.filter(({ state }) => state === 'bad')).toEqual([]);
+    await must('sejong-edge', 'backup', '/root/backup.tar');
+
     // A change that needs a restart, and one with which it cannot come up.
     const changed = readFileSync(at(CONFIG), 'utf8').replace(/^( +)# port: 8080$/m, '$1port: 8081');
     writeFileSync(at('/root/changed.yaml'), changed);
@@ -153,7 +178,12 @@ describe.skipIf(reason)('the package on a clean system', () => {
     expect(await size(system)).toBeGreaterThanOrEqual(before);
     expect(readFileSync(at(CONFIG), 'utf8')).toBe(changed);
 
-    // Removed: it stops, and data, keys and config stay. Purged: nothing stays.
+    // A backup put in its place. Removed: it stops, and data, keys and config stay. Purged: nothing stays.
+    await must('systemctl', 'stop', UNIT);
+    await must('sejong-edge', 'restore', '/root/backup.tar', '--force');
+    await must('systemctl', 'start', UNIT);
+    expect((await health(system)).did).toBe(did);
+    expect(await must('find', DATA, '!', '-user', 'sejong-edge')).toBe('');
     await must('dpkg', '-r', 'sejong-edge');
     expect((await system.run('systemctl', 'is-active', UNIT)).stdout.trim()).not.toBe('active');
     expect(existsSync(at('/usr/lib/sejong-edge')), 'nothing of the program is left').toBe(false);

@@ -9,7 +9,9 @@ if [ "$1" = configure ] || [ "$1" = abort-upgrade ] || [ "$1" = abort-remove ] |
   install -d -m 2750 -o root -g sejong-edge /etc/sejong-edge
   install -d -m 0700 -o sejong-edge -g sejong-edge /var/lib/sejong-edge /var/cache/sejong-edge
   if [ ! -e /etc/sejong-edge/sejong-edge.yaml ]; then
-    sejong-edge init --config-only --config /etc/sejong-edge/sejong-edge.yaml --data /var/lib/sejong-edge > /dev/null
+    lib=/usr/lib/sejong-edge
+    "$lib/bin/node" "$lib/edge/main.ts" init --config-only --config /etc/sejong-edge/sejong-edge.yaml \
+      --data /var/lib/sejong-edge > /dev/null
     chown root:sejong-edge /etc/sejong-edge/sejong-edge.yaml
     chmod 0640 /etc/sejong-edge/sejong-edge.yaml
   fi

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The installed gateway's command line. What root asks goes on as the service's user, so that nothing in the data
-# folder becomes root's and so that it sees what the service sees; only what works on files that root brings stays root.
+# folder becomes root's; only what reads or writes files that root names, and nothing in that folder, stays root.
 set -eu
 lib=/usr/lib/sejong-edge
 passphrase=/etc/sejong-edge/passphrase
@@ -17,7 +17,15 @@ if [ "$(id -u)" = 0 ]; then
     export SEJONG_EDGE_PASSPHRASE
   fi
   case ${1-} in
-    '' | help | -h | --help | --version | init | check-config | config | verify) ;;
+    '' | help | -h | --help | --version) ;;
+    backup | check-config | config | credits | doctor | enroll | export | fraud | profiles | salvage | verify) ;;
+    restore)
+      # It needs files of root's and folders beside the data folder; what it puts there is the service's.
+      status=0
+      "$lib/bin/node" "$lib/edge/main.ts" "$@" || status=$?
+      chown -R sejong-edge:sejong-edge /var/lib/sejong-edge
+      exit "$status"
+      ;;
     *) as='setpriv --reuid=sejong-edge --regid=sejong-edge --init-groups --' ;;
   esac
 fi
