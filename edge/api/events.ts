@@ -52,7 +52,8 @@ function parsePlace(text: string, else_: Pick<Place, 'check' | 'certificate' | '
     check: m[5] === undefined ? else_.check : Number(m[5]),
     certificate:
       m[6] === undefined ? else_.certificate : { madeMs: Number(m[6]), block: Number(m[7]), logIndex: Number(m[8]) },
-    alarm: m[9] === undefined ? else_.alarm : Number(m[9]),
+    // Of a database that was lost since, numbers were higher: then one goes on with what comes next.
+    alarm: m[9] === undefined ? else_.alarm : Math.min(Number(m[9]), else_.alarm),
   };
 }
 
