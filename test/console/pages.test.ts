@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { LOCAL } from '../../edge/people.ts';
 import { startTestGateway, TestDevice, type TestGateway } from '../support/gateway.ts';
 import { until } from '../support/temp.ts';
-import { flaws, hasBrowser, openConsole, useBrowser } from './browser.ts';
+import { flaws, hasBrowser, openConsole, PHONE, useBrowser } from './browser.ts';
 import { shared } from './shared.ts';
 
 const meter = new TestDevice('console-meter');
@@ -69,6 +69,21 @@ describe.skipIf(!hasBrowser)('the frame', () => {
     await page.locator('main h1').waitFor();
     expect(await h1(page)).toBe('지구');
     expect(await page.evaluate('getComputedStyle(document.body).backgroundColor')).toBe(dark);
+  });
+
+  it('has on a phone the pages of its bar, and all others behind its last button', async () => {
+    const page = await openConsole(gateway(), '#/now', { role: 'operator', view: PHONE });
+    await page.getByRole('button', { name: 'More' }).click();
+    const more = page.getByRole('dialog');
+    expect(await flaws(page)).toEqual([]);
+    const links = more.getByRole('link');
+    expect(await links.count()).toBe(8);
+    const { width } = (await more.boundingBox()) as { width: number };
+    for (const link of await links.all())
+      expect((await link.boundingBox())?.width, 'side by side, two in a row').toBeGreaterThan(width / 3);
+    await more.getByRole('link', { name: 'People' }).click();
+    await page.getByRole('heading', { level: 1, name: 'People' }).waitFor();
+    await more.waitFor({ state: 'hidden' });
   });
 
   it('is used by keys alone', async () => {

@@ -84,8 +84,10 @@ it.skipIf(!process.env.SCREENSHOTS || !hasBrowser)('pictures of each page', { ti
   const certificate = (await minted()).find(({ wh }) => wh > 500) ?? (await minted())[0];
   const { devices } = await get<{ devices: DistrictRowView[] }>('/district');
   const plant = devices.find((d) => d.label?.startsWith('credit plant honest'));
-  // Of Korean time, as the page has its days.
-  const day = new Date(Date.parse(certificate?.start ?? '') + 9 * 3_600_000).toISOString().slice(0, 10);
+  // The day with most of them, in Korean time, as the page has its days.
+  const days = (await minted()).map(({ slot }) => new Date(slot * 1000 + 9 * 3_600_000).toISOString().slice(0, 10));
+  const count = (day: string): number => days.filter((d) => d === day).length;
+  const [day] = days.sort((a, b) => count(b) - count(a));
   const anchored = (await vitals()).at(-1)?.anchoredSize ?? 0;
   const { entries } = await get<{ entries: { index: number }[] }>(
     `/entries?device=${plant?.did}&newest=true&limit=100`,
