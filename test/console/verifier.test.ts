@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { detailIn } from '../../edge/console/verify/detail.words.ts';
 import type { Verdict, verify } from '../../edge/console/verify/node.ts';
 import { halfToNumber, isWellFormed, numberToHalf } from '../../edge/console/verify/older.ts';
 import { sha256 as portable } from '../../edge/console/verify/sha256.ts';
@@ -53,6 +54,17 @@ describe('what stands in for an engine', () => {
       expect(portable(bytes)).toEqual(new Uint8Array(sha256(bytes)));
     }
   });
+});
+
+it('what a step found is said in Korean, with all that is in it', () => {
+  for (const [said, korean] of [
+    ['entry 4, 201 bytes, a path of 3 hashes', '항목 4, 201바이트, 해시 3개의 경로'],
+    ['SIGNATURE_INVALID: not by did:key:z6Mk', 'SIGNATURE_INVALID: did:key:z6Mk의 서명이 아닙니다'],
+    ['something new', 'something new'],
+  ] as const) {
+    expect(detailIn('ko', said)).toBe(korean);
+    expect(detailIn('en', said)).toBe(said);
+  }
 });
 
 describe('flows/lib/verify.cjs', () => {

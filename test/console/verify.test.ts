@@ -4,9 +4,10 @@ import type { Page } from 'playwright-core';
 import { expect, it, vi } from 'vitest';
 import { type BundleHead, encodeEnd, encodeEntry, encodeHead } from '../../edge/log/bundle.ts';
 import { encodeVerifierKey } from '../../edge/log/checkpoint.ts';
+import { cosign } from '../../edge/log/cosignature.ts';
 import { parseReceipt, type Receipt } from '../../edge/log/receipt.ts';
 import { utf8Bytes } from '../../edge/wire/bytes.ts';
-import { publicKeyOf } from '../../edge/wire/ed25519.ts';
+import { publicKeyOf, signEd25519 } from '../../edge/wire/ed25519.ts';
 import { allAnchored, City, Meter } from '../chain/rig.ts';
 import { LOG_KEY, makeFile } from '../credits/certificate-rig.ts';
 import { TestDevice, type TestGateway } from '../support/gateway.ts';
@@ -237,6 +238,21 @@ it.skipIf(!hasBrowser)(
     expect(await page.locator('[data-step=bundle]').textContent()).toContain('3 entries under');
     expect(await given(page, text({ key, from: 4, to: 7 }, ...lines.slice(1)))).toBe('failed');
     expect(await turnsRed(page, 'an entry is missing')).toBe('bundle');
+
+    // A checkpoint in a file, with a cosignature by a witness.
+    const note = await (await fetch(`${gateway.info.http}/log/checkpoint`)).text();
+    const secret = new Uint8Array(32).fill(9);
+    const body = note.slice(0, note.indexOf('\n\n') + 1);
+    const time = Math.floor(Date.now() / 1000);
+    const line = cosign(body, time, 'a.example/witness', publicKeyOf(secret), (m) => signEd25519(m, secret));
+    await page.locator('summary', { hasText: 'Witnesses' }).click();
+    await set(page, 'quorum', '1');
+    await set(page, 'witnesses', encodeVerifierKey('a.example/witness', publicKeyOf(secret), 'witness'));
+    expect(await given(page, { name: 'checkpoint', bytes: utf8Bytes(note + line) })).toBe('ok');
+    expect(await states(page)).toContain('witness cosignatures: ok');
+    expect(await given(page, { name: 'checkpoint', bytes: utf8Bytes(note) })).toBe('failed');
+    expect(await turnsRed(page, 'not cosigned')).toBe('witness cosignatures');
+    await set(page, 'witnesses', '');
 
     // A certificate of another gateway, by the key of that gateway's log.
     const { bytes } = makeFile();

@@ -4,7 +4,8 @@ import type { Envelope } from '../../wire/envelope.ts';
 import { clock, number } from '../format.ts';
 import { Fact, Facts } from '../ui/page.tsx';
 import { Badge, type State } from '../ui/small.tsx';
-import { useWords } from '../words.ts';
+import { lang, useWords } from '../words.ts';
+import { detailIn } from './detail.words.ts';
 import { Hex } from './hex.tsx';
 import type { GroupRun, Line, LineState, Run } from './run.ts';
 import table from './steps.words.ts';
@@ -90,7 +91,7 @@ function Steps({ lines }: { lines: readonly Line[] }) {
             {line.state === 'skipped' && (
               <p class="v-step-detail">{line.name === 'device signature' ? w.sealedSkip : w.chainSkip}</p>
             )}
-            {line.detail && <p class="v-step-detail">{line.detail}</p>}
+            {line.detail && <p class="v-step-detail">{detailIn(lang.value, line.detail)}</p>}
             {line.shown.length > 0 && <Looked line={line} />}
           </div>
         </li>
