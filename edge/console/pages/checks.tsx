@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { CheckView, CityBundleView, GateView } from '../../api/check-views.ts';
 import { ApiError, ask, get } from '../api.ts';
+import { errorWords } from '../error-words.ts';
 import { clock, duration, number } from '../format.ts';
 import { useCaughtUp } from '../fresh.ts';
 import { useEvents } from '../live.ts';
@@ -71,7 +72,7 @@ export default function Checks() {
       {loading && <Loading />}
       {checks && <Newest check={checks[0]} onOpen={setOpen} />}
       {checks && <Counts counts={counts} />}
-      {bundle.data && <City {...bundle.data} />}
+      {bundle.data && gates.data && <City {...bundle.data} gates={gates.data.gates} />}
       {checks && checks.length > 0 && (
         <Decisions checks={checks} onOpen={setOpen} onMore={hasOlder ? older : undefined} />
       )}
@@ -276,12 +277,17 @@ function Decisions(props: {
   );
 }
 
-function City({ bundle, problem }: { bundle: CityBundleView | null; problem: string | null }) {
+function City(props: { bundle: CityBundleView | null; problem: string | null; gates: readonly GateView[] }) {
+  const { bundle, problem, gates } = props;
   const w = useWords(words);
   if (!bundle)
     return (
       <Panel title={w.city}>
-        <Empty title={w.noBundle}>{problem}</Empty>
+        {gates.length === 0 ? (
+          <Empty title={w.off}>{errorWords('CHECKS_OFF', lang.value)?.todo}</Empty>
+        ) : (
+          <Empty title={w.noBundle}>{problem}</Empty>
+        )}
       </Panel>
     );
   const state: State = { fresh: 'good', stale: 'warn', 'too old': 'bad' }[bundle.freshness] as State;

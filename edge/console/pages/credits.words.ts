@@ -53,7 +53,6 @@ export default words(
     units: "Prices are in the smallest unit of the market's money.",
     listing: 'Offer',
     csv: 'CSV of this day',
-    off: 'This gateway makes no certificates',
   },
   {
     title: '인증서',
@@ -106,6 +105,5 @@ export default words(
     units: '가격은 시장 화폐의 가장 작은 단위입니다.',
     listing: '제안',
     csv: '이 날의 CSV',
-    off: '이 게이트웨이는 인증서를 만들지 않습니다',
   },
 );
