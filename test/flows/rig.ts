@@ -13,6 +13,10 @@ export type FlowNode = { id: string; type: string; [property: string]: unknown }
 export type Said = { node: string; msg: Record<string, never> & { payload: never } };
 
 let made: Promise<string | undefined> | undefined;
+let madeIn: string | undefined;
+afterAll(() => {
+  if (madeIn) rmSync(madeIn, { recursive: true, force: true, maxRetries: 5 });
+});
 
 /**
  * A user folder into which npm has installed the packed package and what it depends on, once for a file of tests.
@@ -25,7 +29,7 @@ export function installed(): Promise<string | undefined> {
 
 async function install(): Promise<string | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'sejong-edge-flows-'));
-  afterEnd(folder);
+  madeIn = folder;
   const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: join(ROOT, 'flows') });
   if (packed.code !== 0) throw new Error(packed.stderr);
   const { filename } = (JSON.parse(packed.stdout) as [{ filename: string }])[0];
@@ -36,10 +40,6 @@ async function install(): Promise<string | undefined> {
   if (!/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ENOTCACHED|ETIMEDOUT/.test(stderr)) throw new Error(stderr);
   console.warn('npm cannot fetch what the palette package depends on: its tests in Node-RED are skipped');
   return undefined;
-}
-
-function afterEnd(folder: string): void {
-  afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 }
 
 async function freePort(): Promise<number> {
