@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { EdgeError } from '../errors.ts';
 import { readPrivate, writePrivate } from '../keystore.ts';
+import { writeWhole } from './state.ts';
 
 /** As strong as Node-RED's own tool makes them. */
 const BCRYPT_ROUNDS = 8;
@@ -68,7 +69,7 @@ export function joinFlows(folder: string): Node[] {
 }
 
 export function writeAccess(folder: string, access: GatewayAccess): void {
-  writePrivate(gatewayFile(folder), `${JSON.stringify(access)}\n`);
+  writeWhole(gatewayFile(folder), access);
 }
 
 /** More files than this are as bad as large ones: a file system has so many and no more. */

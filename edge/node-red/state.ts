@@ -1,7 +1,6 @@
 /** How Node-RED is, in a file: its host may be another process than the gateway, whose /health says it. */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writePrivate } from '../keystore.ts';
 
 export type FlowsState = {
   /** Of the host. */
@@ -20,8 +19,13 @@ export type FlowsState = {
 
 const pathOf = (folder: string): string => join(folder, 'state.json');
 
-export const writeState = (folder: string, state: FlowsState): void =>
-  writePrivate(pathOf(folder), `${JSON.stringify(state)}\n`);
+/** Whole or not at all, and not flushed: after a power cut nobody asks for it, and a slow disk holds nobody up. */
+export function writeWhole(path: string, value: unknown): void {
+  writeFileSync(`${path}.new`, `${JSON.stringify(value)}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+export const writeState = (folder: string, state: FlowsState): void => writeWhole(pathOf(folder), state);
 export const removeState = (folder: string): void => rmSync(pathOf(folder), { force: true });
 
 /** undefined where no host runs. @param folder `<dataFolder>/flows` */
