@@ -81,6 +81,10 @@ export class Alarms {
     return this.#o.rows;
   }
 
+  get nowMs(): number {
+    return this.#o.nowMs();
+  }
+
   get open(): number {
     return this.#open.size;
   }

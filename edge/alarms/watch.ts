@@ -62,6 +62,8 @@ export class Watch {
   readonly #silence: Silence;
   #timer: NodeJS.Timeout | undefined;
   #healthAt = 0;
+  /** When health was looked at the last two times. */
+  #healthLooks: number[] = [];
   /** Parts that were not well at the last look. */
   #unwell = new Set<string>();
   #refused = -1;
@@ -102,8 +104,9 @@ export class Watch {
       if (now >= this.#healthAt) {
         this.#healthAt = now + this.#o.healthSeconds * 1000;
         this.#lookAtHealth();
+        this.#healthLooks = [...this.#healthLooks.slice(-1), now];
       }
-      this.#lookAtWarnings(now);
+      this.#lookAtWarnings();
       this.#lookAtDevices(now);
       this.#lookAtQuarantine();
       this.#problem = undefined;
@@ -133,18 +136,18 @@ export class Watch {
     for (const row of alarms.of('health')) if (!raised.has(row)) alarms.clear(row);
   }
 
-  #lookAtWarnings(now: number): void {
-    const { alarms, heard, healthSeconds } = this.#o;
+  #lookAtWarnings(): void {
+    const { alarms, heard } = this.#o;
     const health = alarms.of('health');
-    // The part that it is about has two looks to be found unwell: then that is the alarm.
-    const hold = 2 * Math.max(healthSeconds * 1000, LOOK_MS) + LOOK_MS;
-    for (const said of heard.take(now - hold)) {
+    // The part that it is about had two looks to be found unwell: then that is the alarm.
+    const [twoAgo, last] = this.#healthLooks;
+    for (const said of twoAgo === undefined || last === undefined ? [] : heard.take(twoAgo)) {
       // The part that it is about is the alarm already.
       if (SEEN_BY_HEALTH.includes(said.code) || health.some(({ code }) => code === said.code)) continue;
       const { code, part, place, detail, times } = said;
       alarms.raise({ source: 'said', code, part, place, detail, severity: 'warning' }, times);
     }
-    const nowMs = Date.now();
+    const { nowMs } = alarms;
     for (const row of alarms.of('said')) if (Math.abs(nowMs - row.lastMs) > QUIET_MS) alarms.clear(row);
   }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Alarms, type AlarmsOptions, type Raised } from '../../edge/alarms/alarms.ts';
 import { Heard, parseLine } from '../../edge/alarms/heard.ts';
+import { type Health, Watch } from '../../edge/alarms/watch.ts';
 import { EdgeError } from '../../edge/errors.ts';
 import { AlarmRows } from '../../edge/store/alarms.ts';
 import { Store } from '../../edge/store/store.ts';
@@ -178,5 +179,50 @@ describe('a warning', () => {
     expect(said).toHaveLength(500);
     expect(said[0]).toMatchObject({ code: 'CHAIN_AWAY', times: 3 });
     expect(heard.take(performance.now())).toEqual([]);
+  });
+});
+
+describe('a look', () => {
+  it('raises what is not well twice, and what was said of nothing that is; each once, and over when it is', async () => {
+    const r = await rig();
+    const { alarms } = r;
+    const heard = new Heard();
+    let health: Health = {};
+    const watch = new Watch({
+      ...{ alarms, heard, health: () => health, healthSeconds: 0, silentSeconds: 60, ownKind: 'gateway' },
+      devices: { list: () => [], get: () => undefined } as never, // there are none
+      quarantine: { after: () => [] } as never,
+      refused: new Map(),
+      seenId: { get: () => 0, set: async () => undefined },
+      receipts: () => [],
+      report: (line) => expect.fail(line),
+    });
+    const look = (parts: Health = {}): string[] => {
+      health = parts;
+      watch.look();
+      return [...alarms.of('health'), ...alarms.of('said')].map(
+        ({ code, place, severity }) => `${code} ${place} ${severity}`,
+      );
+    };
+    const line = (code: 'CHAIN_AWAY' | 'WITNESS_AWAY' | 'BUNDLE_ROLLBACK') => new EdgeError(code, 'x').line;
+    for (const said of [`chain: ${line('CHAIN_AWAY')}`, line('WITNESS_AWAY'), `checks: ${line('BUNDLE_ROLLBACK')}`])
+      heard.hear(said);
+    const chain = { chain: { ok: false, detail: `no head: ${line('CHAIN_AWAY')}` } };
+    const all = { ...chain, witnesses: { ok: false, detail: 'x' }, clock: { ok: false, detail: 'x' } };
+    expect(look(all)).toEqual([]);
+    const found = ['CHAIN_AWAY chain alarm', 'WITNESS_AWAY witnesses alarm', 'CLOCK_UNSYNCED clock warning'];
+    expect(look(all)).toEqual([...found, 'BUNDLE_ROLLBACK checks warning']);
+    expect(look({ chain: { ok: false, detail: `no head: ${new EdgeError('CHAIN_WRONG', 'x').line}` } })).toEqual([
+      'CHAIN_WRONG chain alarm', // the same part, with another word
+      'BUNDLE_ROLLBACK checks warning',
+    ]);
+    expect(look({ 'mqtt tls': { ok: false, detail: 'x' } })).toEqual(['BUNDLE_ROLLBACK checks warning']);
+    expect(look({ 'mqtt tls': { ok: false, detail: 'x' } })[0]).toBe('CERTIFICATE_ENDS mqtt tls alarm');
+    look();
+    expect(look({ chain: { ok: false, detail: 'x' } }), 'once').toEqual(['BUNDLE_ROLLBACK checks warning']);
+    look();
+    r.nowMs += 3_600_001;
+    expect(look(), 'nobody has said it again').toEqual([]);
+    await alarms.flush();
   });
 });
