@@ -19,6 +19,7 @@ export const CASES: Record<string, Case> = {
   GatewayDown: { bad: { [`up{${I}}`]: '0x10' }, well: { [`up{${I}}`]: '1 0 1x10' }, at: '5m' },
   GatewayRestarts: gauge('uptime_seconds', '60 10 20 5 15 2 12x20', '60 10 70x20', '10m'),
   PartUnwell: gauge('part_ok', '0x30', '1 0x5 1x30', '15m', 'part="disk"'),
+  AlarmOpen: gauge('alarms_open', '1x20', '1x2 0x20', '10m', 'severity="alarm"'),
   ClockNotSynced: gauge('clock_synced', '0x30', '0x5 1x30', '20m'),
   StoreFails: gauge('store_failures_total', '0+1x20', '7x20', '10m'),
   DiskAtReserve: gauge('refused_for_disk_total', '0+1x20', '7x20', '10m'),
