@@ -32,9 +32,7 @@ export default function Now() {
           <>
             {w.started(duration(health.data.uptimeSeconds))} {health.data.version}
           </>
-        ) : (
-          w.wellLead
-        )
+        ) : undefined
       }
       actions={
         health.data && (
@@ -157,6 +155,7 @@ function Newest() {
   return (
     <Panel title={w.newest} flush>
       <Problem error={error} />
+      {!data && !error && <Loading />}
       <Table
         caption={w.newest}
         dense

@@ -3,7 +3,6 @@ import { words } from '../words.ts';
 export default words(
   {
     title: 'Now',
-    wellLead: 'Readings are taken, kept and proven.',
     well: 'All well',
     look: 'Something needs a person',
     started: (span: string) => `Running for ${span}, version`,
@@ -65,7 +64,6 @@ export default words(
   },
   {
     title: '현황',
-    wellLead: '측정값이 수집되고, 보관되고, 증명되고 있습니다.',
     well: '모두 정상',
     look: '확인이 필요합니다',
     started: (span: string) => `가동 ${span}, 버전`,
