@@ -1,5 +1,5 @@
 /**
- * Pictures of the console for the docs, of the demo as `npm start` runs it: SCREENSHOTS=1 npx vitest run
+ * Pictures of the console for the docs, of the demo as `npm start` runs it: SCREENSHOTS=1 npm test --
  * test/console/screenshots.test.ts writes edge/docs/*.png. Nothing in them is made up.
  */
 import { spawn } from 'node:child_process';
