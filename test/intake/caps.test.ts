@@ -27,7 +27,7 @@ const loginOf = (gateway: TestGateway, device: TestDevice, clientId = 'raw') => 
 
 describe('every cap', () => {
   it('is a key of the config with a default and bounds, and a metric from the start', async () => {
-    const sections = ['mqtt', 'http', 'checks', 'intake', 'chain'] as const;
+    const sections = ['mqtt', 'http', 'checks', 'intake', 'chain', 'alarms'] as const;
     const keys = sections.flatMap((section) =>
       Object.keys(ConfigSchema.properties[section].properties)
         // maxFeeGwei is what we spend ourselves.
