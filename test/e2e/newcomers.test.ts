@@ -53,7 +53,7 @@ describe.skipIf(!hasBrowser)('who comes for the first time, to npm start', { tim
     await expect.poll(() => Math.max(...sizes()), { timeout: PATIENCE_MS }).toBeGreaterThan(index);
     await page.getByRole('button', { name: 'Verify this' }).click();
     await page.getByText('It holds', { exact: true }).first().waitFor();
-    const steps = await page.locator('.steps .step').evaluateAll((all) => all.map((step) => ({ ...step.dataset })));
+    const steps = await page.locator('[data-step]').evaluateAll((all) => all.map((step) => ({ ...step.dataset })));
     expect(steps.filter(({ state }) => state !== 'ok')).toEqual([]);
     expect(steps.map(({ step }) => step)).toEqual(
       expect.arrayContaining(['device signature', 'checkpoint signature', 'inclusion', 'anchored root']),
