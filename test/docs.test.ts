@@ -78,8 +78,9 @@ it('the README names the two commands', () => {
 it('every link leads somewhere, and every picture is there', () => {
   const dead: string[] = [];
   for (const file of [...FILES, ...OTHERS])
-    for (const [, target] of read(file).matchAll(/\]\(([^)\s]+)\)|<img [^>]*src="[^"]+"/g)) {
-      const [path, place] = (target ?? '').split('#') as [string, string?];
+    for (const [, link, image] of read(file).matchAll(/\]\(([^)\s]+)\)|<img [^>]*src="([^"]+)"/g)) {
+      const target = link ?? image;
+      const [path, place] = (target as string).split('#') as [string, string?];
       if (/^https?:/.test(path)) continue;
       const to = path === '' ? file : relative(ROOT, join(ROOT, dirname(file), path));
       if (to.startsWith('..') || !existsSync(join(ROOT, to))) dead.push(`${file}: ${target}`);
