@@ -99,8 +99,11 @@ export async function checkEditor(red: NodeRed, locale: 'en-US' | 'ko-KR'): Prom
     ] as const) {
       await page.locator(field).fill(value);
       await page.locator(field).dispatchEvent('change');
-      const classes = (await page.locator(field).getAttribute('class')) ?? '';
-      expect(classes.includes('input-error'), `${type}: ${property} = ${value}`).toBe(isWrong);
+      // Validated when the editor comes to it, not within the event.
+      await page
+        .locator(`${field}${isWrong ? '.input-error' : ':not(.input-error)'}`)
+        .waitFor({ state: 'attached' })
+        .catch(() => expect.fail(`${type}: ${property} = ${value} is taken for ${isWrong ? 'right' : 'wrong'}`));
     }
     await page.locator('#node-dialog-cancel, #node-config-dialog-cancel').last().click();
     await body.waitFor({ state: 'detached' });
