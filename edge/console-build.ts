@@ -13,7 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EdgeError } from './errors.ts';
 
@@ -26,11 +26,13 @@ export const PREBUILT = join(SOURCE, 'dist');
 const FOLDERS = ['console', 'wire', 'log', 'credits', 'chain'];
 
 /**
- * @param cacheFolder is made where it is not there; others' results in it (console-*) are taken away
+ * @param cache is made where it is not there; others' results in it (console-*) are taken away
  * @returns folder with index.html, app.js, app.css and what else the page asks for
  * @throws EdgeError CONSOLE_BUILD
  */
-export async function buildConsole(cacheFolder: string): Promise<string> {
+export async function buildConsole(cache: string): Promise<string> {
+  // The bundler has a working folder of its own: a relative one would be another to it.
+  const cacheFolder = resolve(cache);
   if (existsSync(join(PREBUILT, 'index.html'))) return PREBUILT;
   const name = `console-${fingerprint()}`;
   const folder = join(cacheFolder, name);
